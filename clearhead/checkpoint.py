@@ -1,0 +1,293 @@
+"""A run: what training made, and everything needed to use it again or to repeat it, as a folder.
+
+config.json         the model's sizes, the data and its split, the settings, label names, input scaling
+history.jsonl       a line an epoch
+model.safetensors   the parameters by name
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as tensors_of
+from safetensors.numpy import save as bytes_of
+
+from clearhead.data import Scaling
+from clearhead.raw import Array
+from clearhead.two_layer_nn import TwoLayerNN
+
+if TYPE_CHECKING:
+    from clearhead.transformer import LanguageModel, SequenceClassifier
+
+    Model: TypeAlias = TwoLayerNN | SequenceClassifier | LanguageModel
+
+FORMAT = 1
+FILES = ("config.json", "history.jsonl", "model.safetensors")
+ROWS_AT_ONCE = 1024
+
+
+class Prediction(NamedTuple):
+    """Of N examples: the likeliest label's name, labels (N,), and probabilities (N, C)."""
+
+    labels: Array
+    probabilities: Array
+
+
+@dataclass
+class Run:
+    """A trained model with what belongs to it.
+
+    Attributes
+    ----------
+    model : TwoLayerNN, SequenceClassifier or LanguageModel
+    labels : tuple of str
+        The name of each class in order; of a language model, its symbols.
+    scaling : Scaling, optional
+        What brings raw inputs to the model's scale; None for text.
+    history : dict
+        A list each with a number an epoch: epoch, lr, train_loss, train_accuracy,
+        validation_loss and validation_accuracy (empty without a validation set), seconds.
+    config : dict
+        Everything needed to repeat the run: model, data, training, seed, versions.
+
+    Examples
+    --------
+    >>> from clearhead import TwoLayerNN, fit, load_data
+    >>> run = fit(TwoLayerNN(64, 8, 10, seed=0), load_data("digits"), epochs=1, lr=0.5, batch_size=64)
+    >>> labels, probabilities = run.predict(np.zeros((3, 64)))
+    >>> probabilities.shape
+    (3, 10)
+    """
+
+    model: Model
+    labels: tuple[str, ...]
+    scaling: Scaling | None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """two-layer, attention or language: what `clearhead train` calls the model."""
+        return kind_of(self.model)
+
+    def predict(self, X: Any) -> Prediction:
+        """Label names and probabilities for raw inputs X, (N, D) or (N, *shape of an example).
+
+        Raises ValueError where X does not fit the model, TypeError for a language model.
+        """
+        probabilities = probabilities_of(self.model, self.scaled(X))
+        return Prediction(np.array(self.labels)[probabilities.argmax(axis=1)], probabilities)
+
+    def scaled(self, X: Any) -> NDArray[np.float32]:
+        """What the model sees of raw inputs X, as `predict` takes them: (N, D)."""
+        if self.scaling is None:
+            raise TypeError(
+                "predict is for classifiers; this run is a language model: use run.sample(prompt, length)."
+            )
+        X = np.asarray(X)
+        if X.dtype.kind not in "buif":
+            raise TypeError(f"X must hold numbers; got {X.dtype}. Convert it with X.astype(float).")
+        shape = tuple(self.config["data"]["shape"])
+        size = int(np.prod(shape))
+        if X.ndim < 2 or X.shape[1:] not in (shape, (size,)):
+            one = (
+                f" For one example of {size} numbers, pass X[np.newaxis]."
+                if X.shape in (shape, (size,))
+                else ""
+            )
+            raise ValueError(
+                f"X must be (examples, {', '.join(map(str, shape))}) as in training; got {X.shape}.{one}"
+            )
+        return self.scaling(X.reshape(len(X), size))
+
+    def sample(self, prompt: str, length: int, *, temperature: float = 1.0, seed: int = 0) -> str:
+        """The prompt and `length` more characters, drawn by a language model; the same for the same seed.
+
+        Raises ValueError for an empty prompt or a character that the training text lacks.
+        """
+        import torch
+
+        from clearhead.transformer import LanguageModel
+
+        if not isinstance(self.model, LanguageModel):
+            raise TypeError("sample is for language models; this run is a classifier: use run.predict(X).")
+        numbers = {symbol: number for number, symbol in enumerate(self.labels)}
+        if unknown := sorted(set(prompt) - set(numbers)):
+            raise ValueError(
+                f"prompt has {unknown[0]!r}, which the text of this run never had; leave it out."
+            )
+        if not prompt:
+            raise ValueError("prompt is empty; give at least one character to go on from.")
+        generator = torch.Generator(self.model.places.device).manual_seed(seed)
+        symbols = self.model.generate([numbers[symbol] for symbol in prompt], length,
+                                      temperature=temperature, generator=generator)  # fmt: skip
+        return "".join(self.labels[number] for number in symbols.tolist())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the folder `path`. A crash leaves each file as it was or as it should be.
+
+        Raises OSError where the folder cannot be written, FileExistsError where it holds other things.
+        """
+        folder = check_folder(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(record) for record in records(self.history)]
+        config = {"format": FORMAT, **self.config, "labels": self.labels,
+                  "scaling": self.scaling and self.scaling.to_json()}  # fmt: skip
+        replace(folder / "model.safetensors", bytes_of(parameters(self.model)))
+        replace(folder / "history.jsonl", "".join(line + "\n" for line in lines).encode())
+        replace(
+            folder / "config.json",
+            (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(),
+        )
+
+
+def load(path: str | os.PathLike[str]) -> Run:
+    """The run in the folder `path`, as `Run.save` and `clearhead train` write it.
+
+    Raises FileNotFoundError where it is no run, ValueError where a file of it is damaged.
+    """
+    folder = Path(path)
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} is no run: {name} is missing; pass a folder that clearhead train wrote."
+            )
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        if config.pop("format") != FORMAT:
+            raise ValueError(
+                f"{folder} is in another format; read it with clearhead {config['versions']['clearhead']}."
+            )
+        lines = [json.loads(line) for line in (folder / "history.jsonl").read_text("utf-8").splitlines()]
+        labels, scaling = tuple(config.pop("labels")), config.pop("scaling")
+        model = build(config["model"]["kind"], config["model"]["settings"])
+        restore(model, tensors_of((folder / "model.safetensors").read_bytes()))
+        history = {name: [line[name] for line in lines if name in line] for name in HISTORY}
+        return Run(model, labels, scaling and Scaling.from_json(scaling), history, config)
+    except (
+        json.JSONDecodeError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise ValueError(f"{folder} is damaged ({type(error).__name__}: {error}); train it again.") from error
+
+
+HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
+           "validation_loss", "validation_accuracy", "seconds")  # fmt: skip
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """The path, if a run may be written there. Raises FileExistsError where other things are."""
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; a run is a folder: choose another name.")
+    if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").exists():
+        raise FileExistsError(f"{folder} holds other files and no run; choose a new or empty folder.")
+    return folder
+
+
+def records(history: dict[str, list[float]]) -> Iterator[dict[str, float]]:
+    """The history an epoch at a time, each with the names that have a number then."""
+    for i in range(len(history.get("epoch", []))):
+        yield {name: numbers[i] for name, numbers in history.items() if numbers}
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with, to be kept beside it."""
+    found = {name: version(name) for name in ("clearhead", "numpy", "torch") if find_spec(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def kind_of(model: Model) -> str:
+    """two-layer, attention or language. Raises TypeError for what is none of them."""
+    if isinstance(model, TwoLayerNN):
+        return "two-layer"
+    from clearhead.transformer import LanguageModel, SequenceClassifier
+
+    if isinstance(model, SequenceClassifier):
+        return "attention"
+    if isinstance(model, LanguageModel):
+        return "language"
+    raise TypeError(
+        f"model must be a TwoLayerNN, SequenceClassifier or LanguageModel; got {type(model).__name__}."
+    )
+
+
+def settings_of(model: Model) -> dict[str, Any]:
+    """What `build` needs to make a model of the same sizes."""
+    if isinstance(model, TwoLayerNN):
+        (input_dim, num_hiddens), num_classes = model.params["W1"].shape, model.params["b2"].size
+        return {"input_dim": input_dim, "num_hiddens": num_hiddens, "num_classes": num_classes,
+                "seed": model.seed, "dtype": model.dtype.name}  # fmt: skip
+    settings: dict[str, Any] = model.settings
+    return settings
+
+
+def build(kind: str, settings: dict[str, Any]) -> Model:
+    """A new model of a kind (two-layer, attention, language) and its constructor's arguments."""
+    if kind == "two-layer":
+        return TwoLayerNN(**settings)
+    from clearhead import transformer
+
+    kinds = {"attention": transformer.SequenceClassifier, "language": transformer.LanguageModel}
+    model: Model = kinds[kind](**settings)
+    return model
+
+
+def parameters(model: Model) -> dict[str, Array]:
+    """A copy of every parameter by name."""
+    if isinstance(model, TwoLayerNN):
+        return {name: value.copy() for name, value in model.params.items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def restore(model: Model, values: dict[str, Array]) -> None:
+    """Put back what `parameters` returned."""
+    if isinstance(model, TwoLayerNN):
+        if {n: v.shape for n, v in values.items()} != {n: v.shape for n, v in model.params.items()}:
+            raise RuntimeError("the parameters are not of the sizes in config.json")
+        model.params = {name: value.copy() for name, value in values.items()}
+    else:
+        import torch
+
+        model.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
+
+
+def probabilities_of(model: Model, X: Array) -> Array:
+    """The probabilities (N, C) of a classifier for scaled inputs X (N, D), some rows at a time."""
+    chunks = [X[start : start + ROWS_AT_ONCE] for start in range(0, max(len(X), 1), ROWS_AT_ONCE)]
+    if isinstance(model, TwoLayerNN):
+        return np.concatenate([model.forward(chunk)[0] for chunk in chunks])
+    import torch
+
+    device = model.places.device
+    with torch.inference_mode():
+        scores = [model(torch.from_numpy(chunk).to(device)) for chunk in chunks]
+        return torch.cat(scores).softmax(dim=-1).cpu().numpy()
