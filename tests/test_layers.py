@@ -1,0 +1,81 @@
+"""Which module may import which: arrows point down only."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import clearhead
+
+PACKAGE = Path(clearhead.__file__).parent
+
+# From top to bottom; a module imports only what stands below it.
+ORDER = [
+    "__main__",
+    "cli",
+    "train",
+    "learners",
+    "scores",
+    "checkpoint",
+    "data",
+    "formats",
+    "tables",
+    "raw",
+    "steps",
+    "evaluation",
+    "formula",
+    "transformer",
+    "attention",
+    "two_layer_nn",
+]
+WORK = ["cli", "train", "learners", "scores", "checkpoint", "data", "formats", "tables", "raw"]
+THIRD_PARTY = {
+    "two_layer_nn": {"numpy"},
+    "attention": {"torch"},
+    "transformer": {"torch"},
+    "evaluation": {"numpy"},
+    "formula": set(),
+    "steps": {"numpy"},
+}
+
+
+def imported(name):
+    """Every module that the file imports anywhere, late imports and those for types included."""
+    for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the package"
+            if node.module == "clearhead":
+                yield from (f"clearhead.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def test_every_module_has_its_place():
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {*ORDER, "__init__"}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_arrows_point_down(name):
+    ours = {module.split(".")[1] for module in imported(name) if module.startswith("clearhead.")}
+    below = set(ORDER[ORDER.index(name) + 1 :])
+    assert ours <= below, f"{name} imports {ours - below}, which stands above it"
+
+
+@pytest.mark.parametrize("name", sorted(THIRD_PARTY))
+def test_the_mathematics_knows_nothing_of_the_rest(name):
+    above = {f"clearhead.{module}" for module in WORK}
+    assert not above & set(imported(name))
+    others = {module.split(".")[0] for module in imported(name)} - sys.stdlib_module_names - {"clearhead"}
+    assert others <= THIRD_PARTY[name]
+
+
+@pytest.mark.parametrize("name", ["two_layer_nn", "attention"])
+def test_a_mathematics_file_can_be_pasted_into_a_notebook(name, tmp_path):
+    assert not any(module.startswith("clearhead") for module in imported(name))
+    pasted = tmp_path / "pasted.py"
+    pasted.write_text((PACKAGE / f"{name}.py").read_text("utf-8"), "utf-8")
+    subprocess.run([sys.executable, "-I", pasted], check=True)
