@@ -14,17 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clearhead.formula import (
-    AXES,
-    RESERVED,
-    Array,
-    Axes,
-    Evaluation,
-    FormulaError,
-    Tree,
-    parse,
-    values_in,
-)
+from clearhead.evaluation import Array, Evaluation
+from clearhead.formula import AXES, RESERVED, Axes, FormulaError, Tree, parse, values_in
 
 _NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _AXES = r"\[[^\]]*\]"

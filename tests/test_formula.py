@@ -10,18 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearhead.formula import (
-    AXES,
-    CELL,
-    OVER,
-    PAIR,
-    RESERVED,
-    WORDS,
-    Evaluation,
-    FormulaError,
-    parse,
-    values_in,
-)
+from clearhead.evaluation import CELL, OVER, PAIR, Evaluation
+from clearhead.formula import AXES, RESERVED, WORDS, FormulaError, parse, values_in
 
 N, D, H, C, B, T, S, M, A, K, F = 5, 4, 3, 2, 2, 6, 7, 4, 3, 2, 5
 SIZES = {
@@ -219,10 +209,7 @@ def test_a_sign_between_two_meets_axes_by_name_in_every_pattern(sign, pattern):
 
     def cell(*index):
         at = dict(zip(letters(more), index, strict=True))
-        pick = [
-            array[tuple(at[axis] for axis in letters(axes))]
-            for array, axes in ((x, left), (y, right))
-        ]
+        pick = [array[tuple(at[axis] for axis in letters(axes))] for array, axes in ((x, left), (y, right))]
         return scalar(*pick)
 
     agrees(evaluate(formula, more, x=(left, x), y=(right, y)), table(more, cell))
@@ -234,14 +221,10 @@ def test_the_order_of_the_operands_changes_nothing():
            evaluate("X W1 + b1", "N,H", X=X, W1=W1, b1=b1))  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("left", "right"), [("N,H", "H,N"), ("N", "H"), ("B,T", "T,M"), ("S", "T")]
-)
+@pytest.mark.parametrize(("left", "right"), [("N,H", "H,N"), ("N", "H"), ("B,T", "T,M"), ("S", "T")])
 @pytest.mark.parametrize("formula", ["x + y", "x ⊙ y", "x / y", "[x = y]", "x where y"])
 def test_axes_in_no_clear_order_do_not_meet(formula, left, right):
-    with pytest.raises(
-        FormulaError, match=r"\[.*\] and \[.*\] do not meet: one side must have all"
-    ):
+    with pytest.raises(FormulaError, match=r"\[.*\] and \[.*\] do not meet: one side must have all"):
         evaluate(formula, left, x=draw(left), y=draw(right))
 
 
@@ -263,9 +246,7 @@ def test_a_product_with_a_number_is_plain(plain):
 
 def test_a_product_meets_the_axes_before_by_name():
     (_, w), (_, v) = weights, values = draw("B,A,T,S"), draw("B,A,S,K")
-    expected = table(
-        "B,A,T,K", lambda b, a, t, k: sum(w[b, a, t, s] * v[b, a, s, k] for s in range(S))
-    )
+    expected = table("B,A,T,K", lambda b, a, t, k: sum(w[b, a, t, s] * v[b, a, s, k] for s in range(S)))
     agrees(evaluate("w v", "B,A,T,K", w=weights, v=values), expected)
 
 
@@ -295,9 +276,7 @@ def test_products_go_from_left_to_right():
 def test_keys_and_queries_meet_in_a_product_where_they_are_the_same_tokens():
     x, dk = draw("B,T,M", 1)[1], np.random.default_rng(2).normal(size=(B, T, K))
     made = evaluate("Σ_B(dkᵀ x)", "K,M", dk=("B,S,K", dk), x=("B,T,M", x))
-    expected = table(
-        "K,M", lambda k, m: sum(dk[b, t, k] * x[b, t, m] for b in range(B) for t in range(T))
-    )
+    expected = table("K,M", lambda k, m: sum(dk[b, t, k] * x[b, t, m] for b in range(B) for t in range(T)))
     agrees(made, expected)
     with pytest.raises(ValueError, match="S and T meet in a product, got 7 and 6; pass as"):
         evaluate("dkᵀ x", "B,K,M", dk=draw("B,S,K"), x=draw("B,T,M"))
@@ -313,9 +292,7 @@ def test_axes_that_do_not_fit_side_by_side_are_named(left, right):
 
 
 def test_an_axis_never_stands_twice_in_what_is_made():
-    with pytest.raises(
-        FormulaError, match=r"axes \[D,D\] have one twice; swap sides, or one with ᵀ"
-    ):
+    with pytest.raises(FormulaError, match=r"axes \[D,D\] have one twice; swap sides, or one with ᵀ"):
         evaluate("Xᵀ X", "D,D", X=draw("N,D"))
     with pytest.raises(FormulaError, match=r"axes \[B,A,A,T,K\] have one twice"):
         evaluate("split(x)", "B,A,T,K", x=draw("B,A,T,AK"), A=("", A))
@@ -324,9 +301,7 @@ def test_an_axis_never_stands_twice_in_what_is_made():
 def test_the_mark_of_a_transpose_swaps_the_last_two_axes():
     _, x = X = draw("B,A,T,S")
     agrees(evaluate("Xᵀ", "B,A,S,T", X=X), table("B,A,S,T", lambda b, a, s, t: x[b, a, t, s]))
-    with pytest.raises(
-        FormulaError, match=r"ᵀ needs two axes or more, got \[H\]; use it on such a value"
-    ):
+    with pytest.raises(FormulaError, match=r"ᵀ needs two axes or more, got \[H\]; use it on such a value"):
         evaluate("bᵀ", "H", b=draw("H"))
 
 
@@ -362,9 +337,7 @@ def test_a_word_over_axes_is_the_loop_over_lists_along_every_choice_of_axes(over
         for along in itertools.permutations(named, count):
             kept = [axis for axis in named if axis not in along]
             places = [named.index(axis) for axis in along]
-            expected = np.empty(
-                x.shape if over in ("softmax", "norm") else [SIZES[axis] for axis in kept]
-            )
+            expected = np.empty(x.shape if over in ("softmax", "norm") else [SIZES[axis] for axis in kept])
             for outer in np.ndindex(*[SIZES[axis] for axis in kept]):
                 inner = list(np.ndindex(*[x.shape[place] for place in places]))
                 cells = []
@@ -398,9 +371,7 @@ def test_the_likeliest_is_the_first_of_equals():
 
 
 def test_a_word_over_an_axis_that_is_not_there_says_which_are():
-    with pytest.raises(
-        FormulaError, match=r"Σ_NT goes over \[N,T\], but is given \[N,H\]; name axes of"
-    ):
+    with pytest.raises(FormulaError, match=r"Σ_NT goes over \[N,T\], but is given \[N,H\]; name axes of"):
         evaluate("Σ_NT(x)", "H", x=draw("N,H"))
 
 
@@ -473,15 +444,11 @@ def test_split_puts_one_head_after_the_other_and_merge_puts_them_back(token):
 
 
 def test_split_and_merge_say_what_they_need():
-    with pytest.raises(
-        FormulaError, match=r"split needs T,AK last, got \[B,T,M\]; use it on such a value"
-    ):
+    with pytest.raises(FormulaError, match=r"split needs T,AK last, got \[B,T,M\]; use it on such a value"):
         evaluate("split(x)", "B,A,T,K", x=draw("B,T,M"), A=("", A))
     with pytest.raises(FormulaError, match=r"merge needs A,T,K last, got \[B,T,A,K\]"):
         evaluate("merge(x)", "B,T,AK", x=draw("B,T,A,K"))
-    with pytest.raises(
-        FormulaError, match=r"length of A is not known.*give the function a parameter A"
-    ):
+    with pytest.raises(FormulaError, match=r"length of A is not known.*give the function a parameter A"):
         evaluate("split(x)", "B,A,T,K", x=draw("B,T,AK"))
 
 
@@ -491,16 +458,12 @@ def test_reshape_keeps_the_reading_order():
     agrees(evaluate("reshape(X)", "N,M", X=X), x.reshape(B * T, M))
     agrees(evaluate("reshape(X - 1)", "D,N", X=X, D=("", 3)), x.reshape(3, -1) - 1)
     for shape in ("N,D", "T,M", "N,H,M"):
-        with pytest.raises(
-            FormulaError, match=r"the shape \(2, 6, 4\) cannot be read as .*missing lengths"
-        ):
+        with pytest.raises(FormulaError, match=r"the shape \(2, 6, 4\) cannot be read as .*missing lengths"):
             evaluate("reshape(X)", shape, X=X)
 
 
 def test_a_length_that_is_nowhere_is_asked_for():
-    with pytest.raises(
-        FormulaError, match="length of B is not known, as no input has that axis; give"
-    ):
+    with pytest.raises(FormulaError, match="length of B is not known, as no input has that axis; give"):
         evaluate("x / B", "N", x=draw("N"))
 
 
@@ -561,16 +524,12 @@ def test_the_result_is_an_array_even_of_one_number():
 
 
 def test_an_input_of_other_axes_is_refused():
-    with pytest.raises(
-        ValueError, match=r"x must have the axes \[N,H\], got the shape \(5,\); give it one"
-    ):
+    with pytest.raises(ValueError, match=r"x must have the axes \[N,H\], got the shape \(5,\); give it one"):
         evaluate("x", "N,H", x=("N,H", np.ones(5)))
 
 
 def test_lengths_that_contradict_each_other_are_refused():
-    with pytest.raises(
-        ValueError, match="y has N = 4, but the inputs before have N = 5; pass values of"
-    ):
+    with pytest.raises(ValueError, match="y has N = 4, but the inputs before have N = 5; pass values of"):
         evaluate("x + y", "N", x=("N", np.ones(5)), y=("N", np.ones(4)))
     with pytest.raises(ValueError, match="A·K has AK = 10, but the inputs before have AK = 12"):
         evaluate("split(x)", "A,T,K", x=("T,AK", np.ones((2, 12))), A=("", 5))
@@ -589,9 +548,7 @@ def test_an_input_that_holds_no_numbers_is_refused(wrong):
 
 
 def test_the_cells_of_any_part_know_their_axes():
-    inputs = Evaluation(
-        {"X": draw("N,D")[1], "W": draw("D,H")[1]}, {"X": ("N", "D"), "W": ("D", "H")}
-    )
+    inputs = Evaluation({"X": draw("N,D")[1], "W": draw("D,H")[1]}, {"X": ("N", "D"), "W": ("D", "H")})
     _, left, right = parse("X W + mean_N(Xᵀ)ᵀ")[1]
     assert inputs.cells(left).axes == ("N", "D")
     assert inputs.cells(right).axes == ("D", "H")

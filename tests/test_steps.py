@@ -75,9 +75,7 @@ def called(step, values):
     """What the function itself makes of the values, torch's functions by way of tensors."""
     inputs = [values[name] for name in step.inputs]
     if "torch" in step.function.__globals__:
-        inputs = [
-            torch.from_numpy(np.asarray(array)) if np.ndim(array) else array for array in inputs
-        ]
+        inputs = [torch.from_numpy(np.asarray(array)) if np.ndim(array) else array for array in inputs]
     return np.asarray(step.function(*inputs))
 
 
@@ -355,9 +353,7 @@ ONE_LINE = 'def f({}):\n    """{}"""'
         ("", "c[] = 2e: m", "'2e', character 2: e is not a parameter; use numbers, or add"),
     ],
 )  # fmt: skip
-def test_a_step_that_is_not_right_is_refused_by_name_with_place_and_fix(
-    parameters, docstring, says
-):
+def test_a_step_that_is_not_right_is_refused_by_name_with_place_and_fix(parameters, docstring, says):
     module = module_of(TOY, ONE_LINE.format(parameters, docstring))
     with pytest.raises(FormulaError) as caught:
         Step.of(module.f)
@@ -367,9 +363,7 @@ def test_a_step_that_is_not_right_is_refused_by_name_with_place_and_fix(
 
 
 def test_a_function_without_docstring_is_told_how_to_write_one():
-    with pytest.raises(
-        FormulaError, match="f: docstring '', character 1: expected the value's name; begin"
-    ):
+    with pytest.raises(FormulaError, match="f: docstring '', character 1: expected the value's name; begin"):
         Step.of(module_of(TOY, "def f(a): return a").f)
 
 
@@ -381,17 +375,13 @@ def test_a_binding_of_no_parameter_is_refused(toy):
 
 
 def test_a_binding_to_a_value_that_is_not_there_is_refused(toy):
-    with pytest.raises(
-        FormulaError, match="moved: no step of the module makes W9 and it is not declared"
-    ):
+    with pytest.raises(FormulaError, match="moved: no step of the module makes W9 and it is not declared"):
         Step.of(toy.moved, value="a", gradient="W9")
 
 
 def test_a_module_with_one_wrong_step_is_refused_whole(toy):
     module = module_of(TOY, SOURCE + ONE_LINE.format("a", "e[N, H] = a: m"))
-    with pytest.raises(
-        FormulaError, match=r"^total: in the same module, f: \[N, H\] is not a list"
-    ):
+    with pytest.raises(FormulaError, match=r"^total: in the same module, f: \[N, H\] is not a list"):
         steps_of(module)
     with pytest.raises(FormulaError, match=r"^f: \[N, H\] is not"):
         Step.of(module.f)
