@@ -116,9 +116,11 @@ def _sizes(model_dim: int, heads: int, layers: int) -> Callable[[Any], Any]:
     )
 
 
-@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-             epilog=_example("clearhead train two-layer",
-                             "clearhead evaluate runs/two-layer-digits"))  # fmt: skip
+@click.group(
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=_example("clearhead train two-layer", "clearhead evaluate runs/two-layer-digits"),
+)
 @click.version_option(package_name="clearhead")
 def cli() -> None:
     """Train a two-layer network or multi-head attention, on your machine alone."""

@@ -184,8 +184,10 @@ class LanguageLearner(ClassifierLearner):
                 f"num_symbols={num_symbols} must be {len(data.labels)}, as many as the text has."
             )
         if self.count(data.train) < 1:
-            raise ValueError(f"context={self.context} is too long for {len(data.train.X)} symbols of training; "
-                             f"use at most {(len(data.train.X) + 1) // 2}.")  # fmt: skip
+            length = len(data.train.X)
+            raise ValueError(
+                f"context={self.context} is too long for {length} symbols; use at most {(length + 1) // 2}."
+            )
 
     def count(self, examples: Examples) -> int:
         return (len(examples.X) + 1) // self.context - 1
