@@ -17,6 +17,8 @@ bo[M]: its biases
 doutput[B,T,M]: the error that arrives at the output
 """
 
+from numbers import Integral
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -232,6 +234,9 @@ class CustomMultiHeadAttention(nn.Module):
 
     def __init__(self, num_heads, model_dim):
         super().__init__()
+        for name, size in (("num_heads", num_heads), ("model_dim", model_dim)):
+            if not isinstance(size, Integral):
+                raise TypeError(f"{name}={size!r} must be a whole number.")
         if num_heads < 1:
             raise ValueError(f"num_heads={num_heads} leaves nothing to attend with; use at least 1.")
         if model_dim < num_heads:

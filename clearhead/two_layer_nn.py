@@ -13,6 +13,8 @@ b2[C]: biases of the output layer
 lr[]: the learning rate
 """
 
+from numbers import Integral
+
 import numpy as np
 
 
@@ -138,8 +140,8 @@ class TwoLayerNN:
         """
         sizes = {"input_dim": input_dim, "num_hiddens": num_hiddens, "num_classes": num_classes}
         for name, size in sizes.items():
-            if size != int(size) or size < 1:
-                raise ValueError(f"{name}={size} must be a whole number of at least 1.")
+            if not isinstance(size, Integral) or size < 1:
+                raise ValueError(f"{name}={size!r} must be a whole number of at least 1.")
         generator = np.random.default_rng(self.seed)
 
         def xavier(fan_in, fan_out):
@@ -251,7 +253,7 @@ class TwoLayerNN:
         >>> history["validation_accuracy"][-1]
         100.0
         """
-        if lr <= 0:
+        if not lr > 0:
             raise ValueError(f"lr={lr} must be above 0: a step goes against the gradient.")
         if min(n_epochs, batch_size) < 1 or log_interval < 0:
             raise ValueError(f"n_epochs={n_epochs} and batch_size={batch_size} must be at least 1, "

@@ -725,6 +725,14 @@ def refused(error, message, function, *arguments, **named):
         function(*arguments, **named)
 
 
+@pytest.mark.parametrize("size", [2.0, "8", None])
+def test_a_size_that_is_no_whole_number_is_refused(size):
+    for heads, model_dim, name in ((size, 8, "num_heads"), (2, size, "model_dim")):
+        refused(
+            TypeError, f"{name}={size!r} must be a whole number.", CustomMultiHeadAttention, heads, model_dim
+        )
+
+
 @pytest.mark.parametrize("num_heads", [0, -1])
 def test_no_heads_are_refused(num_heads):
     refused(ValueError, f"num_heads={num_heads} leaves nothing to attend with; use at least 1.",

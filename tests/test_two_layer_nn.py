@@ -748,6 +748,7 @@ def refused(error, message, function, *arguments, **named):
     [
         ((0, 2, 3), "input_dim=0 must be a whole number of at least 1."),
         ((4, -2, 3), "num_hiddens=-2 must be a whole number of at least 1."),
+        ((4, "2", 3), "num_hiddens='2' must be a whole number of at least 1."),
         ((4, 2, 2.5), "num_classes=2.5 must be a whole number of at least 1."),
     ],
 )
