@@ -23,7 +23,7 @@ from clearhead.learners import learner_of
 
 MNIST = {"lr": 0.2, "batch_size": 32, "epochs": 80}
 MNIST_CANDIDATES = (
-    {"lr": lr, "batch_size": 32, "epochs": epochs} for lr, epochs in ((0.1, 80), (0.2, 80), (0.4, 80))
+    {"lr": lr, "batch_size": 32, "epochs": epochs} for lr, epochs in ((0.2, 80), (0.3, 80), (0.1, 80))
 )
 PEER = {"learning_rate_init": 0.2, "momentum": 0.9, "batch_size": 64, "max_iter": 200, "alpha": 1e-2}
 PEER_CANDIDATES = {

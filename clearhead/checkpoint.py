@@ -109,6 +109,11 @@ class Run:
             raise ValueError(
                 f"X must be (examples, {', '.join(map(str, shape))}) as in training; got {X.shape}.{one}"
             )
+        if not np.isfinite(X).all():
+            row = int(np.isfinite(X.reshape(len(X), size)).all(axis=1).argmin())
+            raise ValueError(
+                f"X[{row}] holds a number that is not finite; replace it or leave that example out."
+            )
         return self.scaling(X.reshape(len(X), size))
 
     def sample(self, prompt: str, length: int, *, temperature: float = 1.0, seed: int = 0) -> str:
@@ -129,6 +134,8 @@ class Run:
             )
         if not prompt:
             raise ValueError("prompt is empty; give at least one character to go on from.")
+        if not temperature >= 0:
+            raise ValueError(f"temperature={temperature} must be 0 or more; 0 takes the likeliest.")
         generator = torch.Generator(self.model.places.device).manual_seed(seed)
         symbols = self.model.generate([numbers[symbol] for symbol in prompt], length,
                                       temperature=temperature, generator=generator)  # fmt: skip
@@ -148,7 +155,7 @@ class Run:
         replace(folder / "history.jsonl", "".join(line + "\n" for line in lines).encode())
         replace(
             folder / "config.json",
-            (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode(),
+            (json.dumps(config, indent=2, ensure_ascii=False, default=np.generic.item) + "\n").encode(),
         )
 
 
@@ -166,24 +173,33 @@ def load(path: str | os.PathLike[str]) -> Run:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         if config.pop("format") != FORMAT:
-            raise ValueError(
-                f"{folder} is in another format; read it with clearhead {config['versions']['clearhead']}."
-            )
-        lines = [json.loads(line) for line in (folder / "history.jsonl").read_text("utf-8").splitlines()]
-        labels, scaling = tuple(config.pop("labels")), config.pop("scaling")
-        model = build(config["model"]["kind"], config["model"]["settings"])
-        restore(model, tensors_of((folder / "model.safetensors").read_bytes()))
-        history = {name: [line[name] for line in lines if name in line] for name in HISTORY}
-        return Run(model, labels, scaling and Scaling.from_json(scaling), history, config)
-    except (
-        json.JSONDecodeError,
-        KeyError,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:
+            maker = config["versions"]["clearhead"]
+        else:
+            lines = [json.loads(line) for line in (folder / "history.jsonl").read_text("utf-8").splitlines()]
+            history = {name: [line[name] for line in lines if name in {**line}] for name in HISTORY}
+            labels, scaling = tuple(config.pop("labels")), config.pop("scaling")
+            model = build(config["model"]["kind"], config["model"]["settings"])
+            restore(model, tensors_of((folder / "model.safetensors").read_bytes()))
+            run = Run(model, labels, scaling and Scaling.from_json(scaling), history, config)
+            _check_labels_and_scaling(run)
+            return run
+    except (AttributeError, KeyError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} is damaged ({type(error).__name__}: {error}); train it again.") from error
+    raise ValueError(f"{folder} is in another format; read it with clearhead {maker}.")
+
+
+def _check_labels_and_scaling(run: Run) -> None:
+    """Raise where config.json does not belong to the model, so that `predict` would fail later."""
+    settings, data = run.config["model"]["settings"], run.config["data"]
+    size, columns = int(np.prod(data["shape"])), data["columns"]
+    if len(run.labels) != settings["num_symbols" if run.kind == "language" else "num_classes"]:
+        raise ValueError(f"{len(run.labels)} labels are not the model's")
+    if (run.scaling is None) != (run.kind == "language"):
+        raise ValueError("scaling is for classifiers")
+    if run.scaling is not None and not {run.scaling.mean.size, run.scaling.spread.size} <= {1, size}:
+        raise ValueError(f"scaling is not of {size} numbers")
+    if columns and len(columns) != size:
+        raise ValueError(f"{len(columns)} columns are not {size} numbers")
 
 
 HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
@@ -270,9 +286,9 @@ def parameters(model: Model) -> dict[str, Array]:
 
 def restore(model: Model, values: dict[str, Array]) -> None:
     """Put back what `parameters` returned."""
+    if {n: v.shape for n, v in values.items()} != {n: v.shape for n, v in parameters(model).items()}:
+        raise RuntimeError("the parameters are not of the sizes in config.json")
     if isinstance(model, TwoLayerNN):
-        if {n: v.shape for n, v in values.items()} != {n: v.shape for n, v in model.params.items()}:
-            raise RuntimeError("the parameters are not of the sizes in config.json")
         model.params = {name: value.copy() for name, value in values.items()}
     else:
         import torch

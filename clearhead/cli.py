@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import math
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from clearhead.checkpoint import (
@@ -45,11 +48,18 @@ COLUMNS = {"epoch": "5.0f", "train_loss": "10.4f", "train_accuracy": "10.2f",
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 for what the user can mend, 130 for Ctrl-C."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A label or a text may hold what the terminal's encoding lacks.
+            sys.stdout.reconfigure(errors="backslashreplace")
         arguments = sys.argv[1:] if arguments is None else arguments
-        sys.exit(cli.main(arguments or ["--help"], prog_name="clearhead", standalone_mode=False))
+        code = cli.main(arguments or ["--help"], prog_name="clearhead", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        sys.exit(code)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "clearhead"
-        _fail(f"{error.format_message()} See {command} --help.")
+        message = error.format_message()
+        _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help.")
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:  # Whoever read our output has seen enough.
@@ -61,12 +71,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         ImportError,
         MemoryError,
         OSError,
+        RuntimeError,
         TypeError,
         ValueError,
     ) as error:
         if os.environ.get("CLEARHEAD_TRACEBACK"):
             raise
-        _fail(error.format_message() if isinstance(error, click.ClickException) else str(error))
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        _fail(message or type(error).__name__)
 
 
 def _fail(message: str) -> NoReturn:
@@ -110,10 +122,11 @@ TARGET = click.option("--target", metavar="COLUMN", help="The label column of a 
 
 def _sizes(model_dim: int, heads: int, layers: int) -> Callable[[Any], Any]:
     return _options(
-        click.option("--model-dim", default=model_dim, show_default=True, help="Numbers a token."),
+        click.option("--model-dim", default=model_dim, show_default=True, type=click.IntRange(1),
+                     help="Numbers a token."),
         click.option("--heads", "num_heads", default=heads, show_default=True, help="Heads a layer."),
         click.option("--layers", "num_layers", default=layers, show_default=True, help="Blocks."),
-    )
+    )  # fmt: skip
 
 
 @click.group(
@@ -174,7 +187,8 @@ def train_attention(data: str, target: str | None, patch: tuple[int, int] | None
 
 @train.command("language", epilog=_example("clearhead train language --data shakespeare.txt --steps 500"))
 @_options(click.option("--data", required=True, metavar="FILE", help="A text; nine tenths of it train."),
-          click.option("--context", default=64, show_default=True, help="Characters that it looks back."),
+          click.option("--context", default=64, show_default=True, type=click.IntRange(1),
+                       help="Characters that it looks back."),
           click.option("--steps", default=2000, show_default=True, help="Updates in all."))  # fmt: skip
 @_sizes(model_dim=128, heads=4, layers=4)
 @_learning(epochs=8, lr=2e-3, batch_size=12, schedule="cosine")
@@ -201,8 +215,27 @@ def train_language(
 def _train(name: str, target: str | None, build: Callable[[Data], Model], *, out: str | None,
            validation: float | None, seed: int, **learning: Any) -> None:  # fmt: skip
     data = load_data(name, seed, target=target, validation=validation)
+    command = click.get_current_context().info_name
+    if data.scaling is None and command != "language":
+        raise ValueError(f"{name} is a text; {command} learns from examples with labels: use train language.")
+    if data.scaling is not None and command == "language":
+        raise ValueError(f"{name} is no text; use train two-layer or train attention.")
     model = build(data)
     folder = check_folder(out or _new_folder(kind_of(model), name))
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    # Now, so that a folder that cannot be written does not cost a training.
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        _train_into(folder, model, data, name, seed, learning)
+    finally:
+        with contextlib.suppress(OSError):  # Only empty ones go.
+            for path in missing:
+                path.rmdir()
+
+
+def _train_into(
+    folder: Path, model: Model, data: Data, name: str, seed: int, learning: dict[str, Any]
+) -> None:
     what = "characters" if data.scaling is None else "examples"
     print(f"{name}: {len(data.train.X):,} {what} to train, {len(data.validation.X):,} to validate, "
           f"{len(data.test.X):,} to test; {len(data.labels)} labels")  # fmt: skip
@@ -272,7 +305,9 @@ def evaluate(run: str, data: str | None, target: str | None) -> None:
 def _examples(run: Run, name: str | None, target: str | None) -> tuple[Examples, str]:
     """What a run is evaluated on, scaled as it was trained, and what that is."""
     source = run.config["data"]
-    given = {key: source[key] for key in ("name_or_path", "seed", "target", "validation")}
+    given = {key: source.get(key) for key in ("name_or_path", "seed", "target", "validation")}
+    if name is None and given["name_or_path"] is None:
+        raise ValueError("the run was trained on data made in Python; name data with --data.")
     if name is None or full_name(name) == given["name_or_path"]:
         data = load_data(**given)
         if data.source["sha256"] != source["sha256"]:
@@ -287,9 +322,11 @@ def _examples(run: Run, name: str | None, target: str | None) -> tuple[Examples,
                 f"the run of {given['name_or_path']} has no validation text; name other data with --data."
             )
         return examples, f"{part} set of {given['name_or_path']}"
-    raw = read(name, target=target or source["target"], columns=source["columns"] or None)
+    raw = read(name, target=target or given["target"], columns=source["columns"] or None)
     raw, what = (raw.test, f"test set of {name}") if raw.test else (raw, f"all of {name}")
     if run.scaling is None:
+        if raw.X.ndim != 1 or len(raw.X) < 2:
+            raise ValueError(f"{name} is no text of at least 2 characters; a language model needs one.")
         numbers = symbol_numbers(raw.X, run.labels)
         return Examples(numbers[:-1], numbers[1:]), what
     if raw.Y is None:
@@ -306,8 +343,8 @@ def _show(scores: Scores) -> None:
         classes.add_column(heading, justify="left" if heading == "label" else "right")
     columns = (scores.precision, scores.recall, scores.f1)
     for i, label in enumerate(scores.labels):
-        classes.add_row(label, *("-" if math.isnan(values[i]) else f"{values[i]:.1f}" for values in columns),
-                        str(scores.confusion[i].sum()))  # fmt: skip
+        shares = ("-" if math.isnan(values[i]) else f"{values[i]:.1f}" for values in columns)
+        classes.add_row(escape(label), *shares, str(scores.confusion[i].sum()))
     console.print(classes)
     if len(scores.labels) <= MOST_LABELS:
         matrix = Table(
@@ -317,19 +354,18 @@ def _show(scores: Scores) -> None:
         )
         matrix.add_column("", style="bold")
         for label in scores.labels:
-            matrix.add_column(label, justify="right", max_width=8, no_wrap=True)
+            matrix.add_column(escape(label), justify="right", max_width=8, no_wrap=True)
         for i, label in enumerate(scores.labels):
-            matrix.add_row(label, *(_cell(count, i == j) for j, count in enumerate(scores.confusion[i])))
+            cells = (_cell(count, i == j) for j, count in enumerate(scores.confusion[i]))
+            matrix.add_row(escape(label), *cells)
         console.print(matrix)
     if errors := scores.most_confused():
-        print(
-            "most confused: "
-            + ", ".join(f"{label} called {guess} ({count})" for count, label, guess in errors)
-        )
+        line = ", ".join(f"{label} called {guess} ({count})" for count, label, guess in errors)
+        print(textwrap.fill(f"most confused: {line}", 79, subsequent_indent=" " * 15))
 
 
 def _cell(count: Any, right: bool) -> str:
-    text = str(count) if count else "·"
+    text = str(count) if count else "."
     return f"[bold]{text}[/bold]" if right else text
 
 
@@ -350,8 +386,12 @@ def predict(run: str, file: str, out: str | None) -> None:
         writer.writerow([label, *(f"{share:.6g}" for share in row)])
     if out is None:
         click.echo(text.getvalue(), nl=False)
+    elif not Path(out).parent.is_dir():
+        raise FileNotFoundError(f"{Path(out).parent} is no folder; create it or name another with --out.")
     else:
-        replace(Path(out), text.getvalue().encode("utf-8"))
+        # A device such as /dev/null is written to, not replaced by a file.
+        write = Path.write_bytes if Path(out).exists() and not Path(out).is_file() else replace
+        write(Path(out), text.getvalue().encode("utf-8"))
         print(f"{len(labels):,} labels written to {out}")
 
 

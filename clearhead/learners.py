@@ -129,8 +129,12 @@ class ClassifierLearner:
         loss, accuracy = self._scored(X, Y)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if not math.isfinite(loss.item() + norm.item()):
+        try:
+            # Refused before it scales, which would spread one NaN over every gradient.
+            self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, error_if_nonfinite=True)
+        except RuntimeError:
+            raise FloatingPointError(self._first_not_finite()) from None
+        if not math.isfinite(loss.item()):
             raise FloatingPointError(self._first_not_finite())
         self.optimizer.step()
         return loss.item(), accuracy

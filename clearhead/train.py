@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -87,7 +88,7 @@ def fit(
     >>> run.history["epoch"]
     [1, 2]
     """
-    _check(data, epochs, lr, batch_size, schedule, patience, steps)
+    _check(data, epochs, lr, batch_size, schedule, patience, seed, steps)
     kind = kind_of(model)
     learner = learner_of(model)
     learner.check(data)
@@ -95,7 +96,7 @@ def fit(
     ends = np.linspace(0, total, epochs + 1).round().astype(int)
     run = Run(model, data.labels, data.scaling, {name: [] for name in HISTORY}, {
         "model": {"kind": kind, "settings": settings_of(model)},
-        "data": {**data.source, "shape": data.shape, "columns": data.columns},
+        "data": {**data.source, "shape": data.shape or data.train.X.shape[1:], "columns": data.columns},
         "training": {"epochs": epochs, "lr": lr, "batch_size": batch_size, "schedule": schedule,
                      "patience": patience, "seed": seed, "steps": steps},
         "versions": versions(),
@@ -120,7 +121,7 @@ def fit(
                             f"is no longer finite; use a lower lr than {lr:g}.") from None  # fmt: skip
                     seen += len(X), len(X) * loss, len(X) * accuracy
                     bar.draw(epoch, step + 1, time.perf_counter() - began, seen)
-                record = {"epoch": epoch, "lr": rate_at(step)}
+                record = {"epoch": epoch, "lr": float(rate_at(step))}
                 record |= {
                     "train_loss": float(seen[1] / seen[0]),
                     "train_accuracy": float(seen[2] / seen[0]),
@@ -128,21 +129,21 @@ def fit(
                 if len(data.validation.X):
                     loss, accuracy = learner.evaluate(data.validation)
                     record |= {"validation_loss": loss, "validation_accuracy": accuracy}
+                name, size = _largest(model)
+                if not math.isfinite(size + record.get("validation_loss", 0)):
+                    raise FloatingPointError(
+                        f"training diverged in epoch {epoch}, step {step + 1 - ends[epoch - 1]}: {name} "
+                        f"has grown to {size:.1g}; use a lower lr than {lr:g}.")  # fmt: skip
                 record["seconds"] = time.perf_counter() - began
                 # One assignment, so that Ctrl-C leaves every list of the same length.
                 run.history = {name: [*numbers, record[name]] if name in record else numbers
                                for name, numbers in run.history.items()}  # fmt: skip
-                if patience is not None:
-                    if record["validation_loss"] < best_loss:
-                        best_loss, best, best_epoch = (
-                            record["validation_loss"],
-                            parameters(model),
-                            epoch,
-                        )
-                    if epoch - best_epoch >= patience:
-                        break
+                if patience is not None and record["validation_loss"] < best_loss:
+                    best_loss, best, best_epoch = record["validation_loss"], parameters(model), epoch
                 if on_epoch is not None:
                     on_epoch(run)
+                if patience is not None and epoch - best_epoch >= patience:
+                    break
     except KeyboardInterrupt:
         run.config["training"]["interrupted"] = True
     if best_epoch:
@@ -158,15 +159,20 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def _check(data: Data, epochs: int, lr: float, batch_size: int, schedule: str,
-           patience: int | None, steps: int | None) -> None:  # fmt: skip
-    for name, number in {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "patience": patience,
-        "steps": steps,
-    }.items():
-        if number is not None and number < 1:
-            raise ValueError(f"{name}={number} must be at least 1.")
+           patience: int | None, seed: int, steps: int | None) -> None:  # fmt: skip
+    for name, number, least in (
+        ("epochs", epochs, 1),
+        ("batch_size", batch_size, 1),
+        ("patience", patience, 1),
+        ("seed", seed, 0),
+        ("steps", steps, 1),
+    ):
+        if number is None and name in ("patience", "steps"):
+            continue
+        if not isinstance(number, int | np.integer):
+            raise TypeError(f"{name}={number!r} must be a whole number.")
+        if number < least:
+            raise ValueError(f"{name}={number} must be at least {least}.")
     if not (math.isfinite(lr) and lr > 0):
         raise ValueError(f"lr={lr} must be above 0: a step goes against the gradient.")
     if steps is not None and steps < epochs:
@@ -182,6 +188,14 @@ def _check(data: Data, epochs: int, lr: float, batch_size: int, schedule: str,
         raise ValueError(
             "data.train.X holds a number that is not finite; replace or leave out those examples."
         )
+
+
+def _largest(model: Model) -> tuple[str, float]:
+    """The parameter with the largest number in it, and that number; not finite before all others."""
+    sizes = {name: float(np.nan_to_num(np.abs(value), nan=np.inf, posinf=np.inf).max())
+             for name, value in parameters(model).items()}  # fmt: skip
+    name = max(sizes, key=sizes.__getitem__)
+    return name, sizes[name]
 
 
 def _batches(learner: Learner, examples: Examples, batch_size: int,
@@ -201,7 +215,9 @@ class _Bar:
         columns = (TextColumn("epoch {task.fields[epoch]}"), BarColumn(bar_width=None),
                    TextColumn("{task.fields[rate]} examples/s  loss {task.fields[loss]}"),
                    TimeRemainingColumn())  # fmt: skip
+        # What is printed meanwhile goes above the bar, but only where both are on the screen.
         self.progress = Progress(*columns, console=console, transient=True,
+                                 redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
                                  disable=not (console.is_terminal or console.is_jupyter))  # fmt: skip
         self.task = self.progress.add_task("", total=total, epoch="", rate="", loss="")
         self.epochs, self.drawn = epochs, time.perf_counter()

@@ -41,9 +41,7 @@ def images(num_images, height=3, width=2, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (num_images, height, width)).astype("u1")
 
 
-def idx_folder(
-    folder, num_train=40, num_test=7, num_classes=3, packed=True, dotted=False, prefix=""
-):
+def idx_folder(folder, num_train=40, num_test=7, num_classes=3, packed=True, dotted=False, prefix=""):
     """A folder as MNIST comes, with its arrays."""
     folder.mkdir(exist_ok=True)
     arrays = {}
@@ -172,9 +170,7 @@ def test_training_examples_come_shuffled_even_from_a_file_sorted_by_class(table)
     seed=st.integers(0, 5),
     has_test=st.booleans(),
 )
-def test_a_split_is_exact_in_total_fair_to_each_class_and_trains_on_all(
-    sizes, validation, seed, has_test
-):
+def test_a_split_is_exact_in_total_fair_to_each_class_and_trains_on_all(sizes, validation, seed, has_test):
     Y = np.repeat(np.arange(len(sizes)), sizes)
     try:
         parts = clearhead.data._split(Y, seed, validation, has_test, "made.csv")
@@ -194,8 +190,7 @@ def test_a_split_is_exact_in_total_fair_to_each_class_and_trains_on_all(
         assert (Y[parts[0]] == number).sum() >= 1
         assert abs(sum(held) - (size - 1) * (len(parts[1]) + len(parts[2])) / max(1, num_rest)) <= 1
         assert all(
-            abs(h - (size - 1) * len(p) / max(1, num_rest)) <= 2
-            for h, p in zip(held, parts[1:], strict=True)
+            abs(h - (size - 1) * len(p) / max(1, num_rest)) <= 2 for h, p in zip(held, parts[1:], strict=True)
         )
 
 
