@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +24,14 @@ from safetensors.numpy import load as tensors_of
 from safetensors.numpy import save as bytes_of
 
 from clearhead.data import Scaling
+from clearhead.models import build, kind_of, parameters, probabilities_of, restore
 from clearhead.raw import Array
-from clearhead.two_layer_nn import TwoLayerNN
 
 if TYPE_CHECKING:
-    from clearhead.transformer import LanguageModel, SequenceClassifier
-
-    Model: TypeAlias = TwoLayerNN | SequenceClassifier | LanguageModel
+    from clearhead.models import Model
 
 FORMAT = 1
 FILES = ("config.json", "history.jsonl", "model.safetensors")
-ROWS_AT_ONCE = 1024
 
 
 class Prediction(NamedTuple):
@@ -211,7 +208,9 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; a run is a folder: choose another name.")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "config.json").exists():
+    found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    # A crash in the first save leaves some of a run's files; they may be written again.
+    if found - set(FILES) and not found >= set(FILES):
         raise FileExistsError(f"{folder} holds other files and no run; choose a new or empty folder.")
     return folder
 
@@ -239,71 +238,3 @@ def replace(path: Path, content: bytes) -> None:
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
-
-
-def kind_of(model: Model) -> str:
-    """two-layer, attention or language. Raises TypeError for what is none of them."""
-    if isinstance(model, TwoLayerNN):
-        return "two-layer"
-    from clearhead.transformer import LanguageModel, SequenceClassifier
-
-    if isinstance(model, SequenceClassifier):
-        return "attention"
-    if isinstance(model, LanguageModel):
-        return "language"
-    raise TypeError(
-        f"model must be a TwoLayerNN, SequenceClassifier or LanguageModel; got {type(model).__name__}."
-    )
-
-
-def settings_of(model: Model) -> dict[str, Any]:
-    """What `build` needs to make a model of the same sizes."""
-    if isinstance(model, TwoLayerNN):
-        (input_dim, num_hiddens), num_classes = model.params["W1"].shape, model.params["b2"].size
-        return {"input_dim": input_dim, "num_hiddens": num_hiddens, "num_classes": num_classes,
-                "seed": model.seed, "dtype": model.dtype.name}  # fmt: skip
-    settings: dict[str, Any] = model.settings
-    return settings
-
-
-def build(kind: str, settings: dict[str, Any]) -> Model:
-    """A new model of a kind (two-layer, attention, language) and its constructor's arguments."""
-    if kind == "two-layer":
-        return TwoLayerNN(**settings)
-    from clearhead import transformer
-
-    kinds = {"attention": transformer.SequenceClassifier, "language": transformer.LanguageModel}
-    model: Model = kinds[kind](**settings)
-    return model
-
-
-def parameters(model: Model) -> dict[str, Array]:
-    """A copy of every parameter by name."""
-    if isinstance(model, TwoLayerNN):
-        return {name: value.copy() for name, value in model.params.items()}
-    return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
-
-
-def restore(model: Model, values: dict[str, Array]) -> None:
-    """Put back what `parameters` returned."""
-    if {n: v.shape for n, v in values.items()} != {n: v.shape for n, v in parameters(model).items()}:
-        raise RuntimeError("the parameters are not of the sizes in config.json")
-    if isinstance(model, TwoLayerNN):
-        model.params = {name: value.copy() for name, value in values.items()}
-    else:
-        import torch
-
-        model.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
-
-
-def probabilities_of(model: Model, X: Array) -> Array:
-    """The probabilities (N, C) of a classifier for scaled inputs X (N, D), some rows at a time."""
-    chunks = [X[start : start + ROWS_AT_ONCE] for start in range(0, max(len(X), 1), ROWS_AT_ONCE)]
-    if isinstance(model, TwoLayerNN):
-        return np.concatenate([model.forward(chunk)[0] for chunk in chunks])
-    import torch
-
-    device = model.places.device
-    with torch.inference_mode():
-        scores = [model(torch.from_numpy(chunk).to(device)) for chunk in chunks]
-        return torch.cat(scores).softmax(dim=-1).cpu().numpy()

@@ -9,38 +9,31 @@ import itertools
 import math
 import os
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from clearhead.checkpoint import (
     Run,
     check_folder,
-    kind_of,
     load,
-    parameters,
-    probabilities_of,
     replace,
 )
 from clearhead.data import Data, Examples, class_indices, full_name, load_data, symbol_numbers
 from clearhead.formats import read
 from clearhead.learners import learner_of
+from clearhead.models import kind_of, parameters, probabilities_of
 from clearhead.scores import Scores
 from clearhead.train import SCHEDULES, fit
 
 if TYPE_CHECKING:
-    from clearhead.checkpoint import Model
+    from clearhead.models import Model
 
 SECONDS_BETWEEN_SAVES = 10
-MOST_LABELS = 12
 COLUMNS = {"epoch": "5.0f", "train_loss": "10.4f", "train_accuracy": "10.2f",
            "validation_loss": "15.4f", "validation_accuracy": "10.2f", "seconds": "7.2f"}  # fmt: skip
 
@@ -299,7 +292,7 @@ def evaluate(run: str, data: str | None, target: str | None) -> None:
     guessed = probabilities_of(loaded.model, examples.X).argmax(axis=1)
     print(f"{what}: {len(examples.X):,} examples")
     print(f"accuracy {accuracy:.2f} %, loss {loss:.4f}")
-    _show(Scores.of(examples.Y, guessed, loaded.labels))
+    Console(highlight=False).print(Scores.of(examples.Y, guessed, loaded.labels))
 
 
 def _examples(run: Run, name: str | None, target: str | None) -> tuple[Examples, str]:
@@ -334,39 +327,6 @@ def _examples(run: Run, name: str | None, target: str | None) -> tuple[Examples,
             f"{name} has no labels to compare with; pass a table and --target, or IDX files with labels."
         )
     return Examples(run.scaled(raw.X), class_indices(raw.Y, run.labels)), what
-
-
-def _show(scores: Scores) -> None:
-    console = Console(highlight=False)
-    classes = Table(box=box.SIMPLE_HEAD, title="each class, in percent", title_justify="left")
-    for heading in ("label", "precision", "recall", "F1", "examples"):
-        classes.add_column(heading, justify="left" if heading == "label" else "right")
-    columns = (scores.precision, scores.recall, scores.f1)
-    for i, label in enumerate(scores.labels):
-        shares = ("-" if math.isnan(values[i]) else f"{values[i]:.1f}" for values in columns)
-        classes.add_row(escape(label), *shares, str(scores.confusion[i].sum()))
-    console.print(classes)
-    if len(scores.labels) <= MOST_LABELS:
-        matrix = Table(
-            box=box.SIMPLE_HEAD,
-            title="rows: what it is; columns: what it was called",
-            title_justify="left",
-        )
-        matrix.add_column("", style="bold")
-        for label in scores.labels:
-            matrix.add_column(escape(label), justify="right", max_width=8, no_wrap=True)
-        for i, label in enumerate(scores.labels):
-            cells = (_cell(count, i == j) for j, count in enumerate(scores.confusion[i]))
-            matrix.add_row(escape(label), *cells)
-        console.print(matrix)
-    if errors := scores.most_confused():
-        line = ", ".join(f"{label} called {guess} ({count})" for count, label, guess in errors)
-        print(textwrap.fill(f"most confused: {line}", 79, subsequent_indent=" " * 15))
-
-
-def _cell(count: Any, right: bool) -> str:
-    text = str(count) if count else "."
-    return f"[bold]{text}[/bold]" if right else text
 
 
 @cli.command(epilog=_example("clearhead predict runs/two-layer-iris new.csv --out answers.csv"))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from clearhead.checkpoint import probabilities_of
 from clearhead.data import Data, Examples
+from clearhead.models import probabilities_of
 from clearhead.raw import Array
 from clearhead.two_layer_nn import TwoLayerNN
 
 if TYPE_CHECKING:
     import torch
 
-    from clearhead.checkpoint import Model
+    from clearhead.models import Model
 
 WARM_UP = 0.05
 EXAMPLES_AT_ONCE = 256

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from clearhead.raw import Array
+
+MOST_LABELS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,37 @@ class Scores:
         ordered = np.argsort(-errors, axis=None, kind="stable")[:most]
         pairs = zip(*np.unravel_index(ordered, errors.shape), strict=True)
         return [(int(errors[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if errors[i, j]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._classes()
+        if len(self.labels) <= MOST_LABELS:
+            yield self._matrix()
+        if errors := self.most_confused():
+            line = ", ".join(f"{label} called {guess} ({count})" for count, label, guess in errors)
+            yield Text(textwrap.fill(f"most confused: {line}", 79, subsequent_indent=" " * 15))
+
+    def _classes(self) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, title="each class, in percent", title_justify="left")
+        for heading in ("label", "precision", "recall", "F1", "examples"):
+            table.add_column(heading, justify="left" if heading == "label" else "right")
+        columns = (self.precision, self.recall, self.f1)
+        for i, label in enumerate(self.labels):
+            shares = ("-" if math.isnan(values[i]) else f"{values[i]:.1f}" for values in columns)
+            table.add_row(escape(label), *shares, str(self.confusion[i].sum()))
+        return table
+
+    def _matrix(self) -> Table:
+        title = "rows: what it is; columns: what it was called"
+        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+        table.add_column("", style="bold")
+        for label in self.labels:
+            table.add_column(escape(label), justify="right", max_width=8, no_wrap=True)
+        for i, label in enumerate(self.labels):
+            cells = (
+                Text(str(count or "."), "bold" if i == j else "") for j, count in enumerate(self.confusion[i])
+            )
+            table.add_row(escape(label), *cells)
+        return table
 
     def _shares(self, of: Array) -> NDArray[np.float64]:
         shares = np.full(len(of), np.nan)

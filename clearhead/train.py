@@ -15,18 +15,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from clearhead.checkpoint import (
     HISTORY,
     Run,
-    kind_of,
-    parameters,
-    restore,
-    settings_of,
     versions,
 )
 from clearhead.data import Data, Examples
 from clearhead.learners import Learner, learner_of
+from clearhead.models import kind_of, parameters, restore, settings_of
 from clearhead.raw import Array
 
 if TYPE_CHECKING:
-    from clearhead.checkpoint import Model
+    from clearhead.models import Model
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 

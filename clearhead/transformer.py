@@ -211,7 +211,7 @@ class SequenceClassifier(_Transformer):
             raise ValueError(f"X must be (examples, {', '.join(map(str, shape))}) or that flattened; "
                              f"got {tuple(X.shape)}.")  # fmt: skip
         patches = X.reshape(len(X), *self.grid).transpose(2, 3)
-        return patches.reshape(len(X), self.places.shape[0], -1)
+        return patches.reshape(len(X), self.places.shape[0], self.embedding.in_features)
 
     def forward(self, X, keep=None):
         """The score (B,C) of each class; their softmax is the probability.

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from clearhead import checkpoint, load, load_data
-from clearhead.checkpoint import Run, build, check_folder, parameters, replace
+from clearhead import load, load_data, models
+from clearhead.checkpoint import Run, check_folder, replace
 from clearhead.data import Data, Examples, Scaling
+from clearhead.models import build, parameters
 from clearhead.train import fit
 from clearhead.transformer import LanguageModel, SequenceClassifier
 from clearhead.two_layer_nn import TwoLayerNN
@@ -229,6 +230,20 @@ def test_ctrl_c_while_writing_leaves_no_temporary_file(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
 
 
+def test_a_folder_that_a_crash_left_half_full_can_be_written_again(runs, tmp_path, monkeypatch):
+    def interrupt(*paths):
+        raise KeyboardInterrupt
+
+    (tmp_path / "model.safetensors").write_bytes(b"first")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runs["two-layer"].save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    runs["two-layer"].save(tmp_path)
+    assert load(tmp_path).labels == runs["two-layer"].labels
+
+
 def test_a_folder_with_other_things_is_left_alone(runs, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(
@@ -240,6 +255,10 @@ def test_a_folder_with_other_things_is_left_alone(runs, tmp_path):
     ):
         runs["two-layer"].save(tmp_path / "thesis.tex")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    (tmp_path / "config.json").write_text("of another program")
+    with pytest.raises(FileExistsError, match="holds other files and no run"):
+        runs["two-layer"].save(tmp_path)
+    assert (tmp_path / "config.json").read_text() == "of another program"
     (tmp_path / "empty").mkdir()
     assert check_folder(tmp_path / "empty") == check_folder(str(tmp_path / "empty")) == tmp_path / "empty"
     assert check_folder(tmp_path / "new") == tmp_path / "new"
@@ -379,7 +398,7 @@ def test_many_examples_are_predicted_in_chunks_with_the_same_result(runs, monkey
     for kind in ("two-layer", "attention"):
         whole = runs[kind].predict(X).probabilities
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "ROWS_AT_ONCE", 5)
+            patch.setattr(models, "ROWS_AT_ONCE", 5)
             np.testing.assert_allclose(runs[kind].predict(X).probabilities, whole, rtol=1e-5)
 
 
@@ -478,7 +497,7 @@ def test_a_prompt_that_cannot_be_is_refused(arguments, message, runs):
 
 def test_a_run_without_history_can_be_saved(tmp_path):
     run = Run(TwoLayerNN(2, 4, 3), ("a", "b", "c"), Scaling(np.zeros(2), np.ones(2)), {},
-              {"model": {"kind": "two-layer", "settings": checkpoint.settings_of(TwoLayerNN(2, 4, 3))},
+              {"model": {"kind": "two-layer", "settings": models.settings_of(TwoLayerNN(2, 4, 3))},
                "data": {"shape": (2,), "columns": ()}})  # fmt: skip
     run.save(tmp_path / "run")
     assert load(tmp_path / "run").history["epoch"] == []

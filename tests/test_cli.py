@@ -18,10 +18,12 @@ import click
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from clearhead import cli, load, load_data
 from clearhead.cli import main
 from clearhead.data import Data, Examples, Scaling
+from clearhead.scores import Scores
 from clearhead.train import fit
 from clearhead.two_layer_nn import TwoLayerNN
 
@@ -543,7 +545,8 @@ def test_a_table_of_any_labels_fits_80_columns(labels, width, monkeypatch, capsy
     monkeypatch.delenv("COLUMNS", raising=False)
     names = [f"{i}".rjust(width, "x") for i in range(labels)]
     generator = np.random.default_rng(0)
-    cli._show(cli.Scores.of(generator.integers(0, labels, 900), generator.integers(0, labels, 900), names))
+    true, guessed = generator.integers(0, labels, (2, 900))
+    Console(highlight=False).print(Scores.of(true, guessed, names))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert ("rows: what it is" in out) == (labels <= 12)

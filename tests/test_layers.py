@@ -19,6 +19,7 @@ ORDER = [
     "learners",
     "scores",
     "checkpoint",
+    "models",
     "data",
     "formats",
     "tables",
@@ -30,7 +31,7 @@ ORDER = [
     "attention",
     "two_layer_nn",
 ]
-WORK = ["cli", "train", "learners", "scores", "checkpoint", "data", "formats", "tables", "raw"]
+WORK = ["cli", "train", "learners", "scores", "checkpoint", "models", "data", "formats", "tables", "raw"]
 THIRD_PARTY = {
     "two_layer_nn": {"numpy"},
     "attention": {"torch"},
