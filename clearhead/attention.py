@@ -283,8 +283,11 @@ class CustomMultiHeadAttention(nn.Module):
         heads = head_outputs(weights, v)
         merged = merged_heads(heads)
         output = self.out_proj(merged)
-        keep.update(x=x, queries=queries, keys=keys, values=values, q=q, k=k, v=v, scores=scores,
-                    mask=mask, weights=weights, heads=heads, merged=merged, output=output)  # fmt: skip
+        keep.update({
+            "x": x, "queries": queries, "keys": keys, "values": values, "q": q, "k": k, "v": v,
+            "scores": scores, "mask": mask, "weights": weights, "heads": heads, "merged": merged,
+            "output": output,
+        })  # fmt: skip
         return output
 
     @torch.no_grad()

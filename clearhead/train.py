@@ -220,11 +220,13 @@ class _Bar:
         self.epochs, self.drawn = epochs, time.perf_counter()
 
     def __enter__(self) -> _Bar:
-        self.progress.start()
+        if not self.progress.disable:
+            self.progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.progress.stop()
+        if not self.progress.disable:
+            self.progress.stop()
 
     def draw(self, epoch: int, step: int, seconds: float, seen: Array) -> None:
         if time.perf_counter() - self.drawn < SECONDS_BETWEEN_DRAWINGS:

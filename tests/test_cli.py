@@ -380,7 +380,7 @@ BAD = [
     (("train", "two-layer", "extra"), r"Got unexpected extra argument \(extra\)\. See clearhead train two-layer --help"),
     (("train", "language"), r"Missing option '--data'\. See clearhead train language --help\."),
     (("evaluate",), r"Missing argument 'RUN'\. See clearhead evaluate --help\."),
-    ((*NETWORK, "--foo"), r"No such option '--foo'.* See clearhead train two-layer --help\."),
+    ((*NETWORK, "--foo"), r"No such option:? '?--foo'?.* See clearhead train two-layer --help\."),
     ((*NETWORK, "--lr", "fast"), r"Invalid value for '--lr': 'fast' is not a valid float\. See "),
     ((*NETWORK, "--schedule", "linear"), r"Invalid value for '--schedule': 'linear' is not one of 'constant', 'cosine'\."),
     ((*NETWORK, "--data", "digit"), r"digit is neither a name \(digits, mnist\) nor a file or folder\. Did you mean digits\?"),

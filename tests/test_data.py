@@ -18,9 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearhead.data
-import clearhead.formats
 from clearhead.data import Scaling, class_indices, load_data, symbol_numbers
-from clearhead.formats import read
+from clearhead.formats import MNIST_SHA256, read
 from clearhead.raw import Raw
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -839,7 +838,7 @@ def mirror(tmp_path, monkeypatch):
     site, cache = tmp_path / "site", tmp_path / "cache"
     arrays = idx_folder(site)
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in site.iterdir()}
-    assert set(sums) == set(clearhead.data.MNIST_SHA256), "the published names"
+    assert set(sums) == set(MNIST_SHA256), "the published names"
     server = http.server.HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
     server.asked, server.site, server.cache, server.arrays = [], site, cache, arrays
     monkeypatch.setattr("clearhead.formats.MNIST_SHA256", sums)
