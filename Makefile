@@ -32,6 +32,7 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing; PyTorch is large, so the first time takes some minutes."
 	$(INSTALL) --editable .
 	touch $@
 

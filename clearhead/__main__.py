@@ -1,6 +1,17 @@
 """`python -m clearhead`, the same as the command `clearhead`."""
 
-from clearhead.cli import main
+import sys
+
+
+def main() -> None:
+    """Load the command line and run it; Ctrl-C meanwhile ends it quietly."""
+    try:
+        from clearhead import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -56,7 +56,8 @@ def head_values(values, A):
 
 def attention_scores(q, k):
     """scores[B,A,T,S] = q kᵀ / √K: how well each query fits each key, brought to unit spread."""
-    return q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    # Divided first, so that half precision does not overflow where the fused kernel does not.
+    return (q / q.shape[-1] ** 0.5) @ k.mT
 
 
 def attention_weights(scores, mask):
@@ -191,6 +192,16 @@ def token_error(dx_query, dx_key, dx_value):
     return dx_query + dx_key + dx_value
 
 
+def check_whole(**sizes):
+    """Raise TypeError for the first size that is no whole number.
+
+    >>> check_whole(num_heads=8, model_dim=64)
+    """
+    for name, size in sizes.items():
+        if not isinstance(size, Integral):
+            raise TypeError(f"{name}={size!r} must be a whole number.")
+
+
 class CustomMultiHeadAttention(nn.Module):
     """Multi-head self-attention: every token looks at the others and takes a share of each.
 
@@ -234,14 +245,12 @@ class CustomMultiHeadAttention(nn.Module):
 
     def __init__(self, num_heads, model_dim):
         super().__init__()
-        for name, size in (("num_heads", num_heads), ("model_dim", model_dim)):
-            if not isinstance(size, Integral):
-                raise TypeError(f"{name}={size!r} must be a whole number.")
+        check_whole(num_heads=num_heads, model_dim=model_dim)
         if num_heads < 1:
             raise ValueError(f"num_heads={num_heads} leaves nothing to attend with; use at least 1.")
         if model_dim < num_heads:
-            raise ValueError(f"model_dim={model_dim} leaves num_heads={num_heads} heads without a dimension "
-                             f"each; use at least {num_heads}.")  # fmt: skip
+            raise ValueError(f"model_dim={model_dim} is too small for num_heads={num_heads}; use a model_dim of at "
+                             f"least {num_heads}, or at most {model_dim} heads.")  # fmt: skip
         self.num_heads, self.model_dim = num_heads, model_dim
         self.head_dim = model_dim // num_heads
         self.all_heads_dim = self.head_dim * num_heads
@@ -304,7 +313,13 @@ class CustomMultiHeadAttention(nn.Module):
         >>> attention.gradients(torch.ones_like(output), keep)["dWq"].shape
         torch.Size([64, 64])
         """
-        x, q, k, v, weights = (keep[name] for name in ("x", "q", "k", "v", "weights"))
+        if "weights" not in keep:
+            raise ValueError("keep holds no values; fill it first: attention(x, keep=keep).")
+        # Under autocast the forward pass kept some values in half precision.
+        dtype = self.out_proj.weight.dtype
+        names = ("x", "q", "k", "v", "weights", "merged")
+        x, q, k, v, weights, merged = (keep[name].to(dtype) for name in names)
+        doutput = doutput.to(dtype)
         if doutput.shape != x.shape:
             raise ValueError(
                 f"doutput must have the output's shape {tuple(x.shape)}; got {tuple(doutput.shape)}."
@@ -313,7 +328,7 @@ class CustomMultiHeadAttention(nn.Module):
                           (self.query_proj, self.key_proj, self.value_proj, self.out_proj))  # fmt: skip
         A = self.num_heads
         dmerged = merged_error(doutput, Wo)
-        dWo = out_weight_gradient(doutput, keep["merged"])
+        dWo = out_weight_gradient(doutput, merged)
         dbo = out_bias_gradient(doutput)
         dheads = heads_error(dmerged, A)
         dweights = weights_error(dheads, v)
@@ -360,6 +375,10 @@ class CustomMultiHeadAttention(nn.Module):
         return allowed if mask is None else allowed & mask
 
     def _check(self, x, mask):
+        for name, tensor in (("x", x), ("mask", mask)):
+            if not isinstance(tensor, torch.Tensor | None):
+                raise TypeError(f"{name} must be a torch tensor; got {type(tensor).__name__}. "
+                                f"Pass torch.as_tensor({name}).")  # fmt: skip
         if x.ndim != 3 or x.shape[2] != self.model_dim:
             hint = " For one sequence, pass x[None]." if x.ndim == 2 else ""
             raise ValueError(f"x must be (sequences, tokens, {self.model_dim}) because model_dim is "

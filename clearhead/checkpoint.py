@@ -23,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as tensors_of
 from safetensors.numpy import save as bytes_of
 
-from clearhead.data import Scaling
+from clearhead.data import Examples, Scaling, class_indices, load_data, symbol_numbers
+from clearhead.formats import NAMES, read
 from clearhead.models import build, kind_of, parameters, probabilities_of, restore
 from clearhead.raw import Array
 
@@ -88,10 +89,8 @@ class Run:
 
     def scaled(self, X: Any) -> NDArray[np.float32]:
         """What the model sees of raw inputs X, as `predict` takes them: (N, D)."""
-        if self.scaling is None:
-            raise TypeError(
-                "predict is for classifiers; this run is a language model: use run.sample(prompt, length)."
-            )
+        if self.kind == "language":
+            raise TypeError("predict is for classifiers, and this run is a language model; use sample.")
         X = np.asarray(X)
         if X.dtype.kind not in "buif":
             raise TypeError(f"X must hold numbers; got {X.dtype}. Convert it with X.astype(float).")
@@ -111,7 +110,12 @@ class Run:
             raise ValueError(
                 f"X[{row}] holds a number that is not finite; replace it or leave that example out."
             )
-        return self.scaling(X.reshape(len(X), size))
+        flat = X.reshape(len(X), size)
+        scaled = self.scaling(flat) if self.scaling else flat.astype(np.float32)
+        if not np.isfinite(scaled).all():
+            row = int(np.isfinite(scaled).all(axis=1).argmin())
+            raise ValueError(f"X[{row}] holds a number too large for this run; replace it or leave it out.")
+        return scaled
 
     def sample(self, prompt: str, length: int, *, temperature: float = 1.0, seed: int = 0) -> str:
         """The prompt and `length` more characters, drawn by a language model; the same for the same seed.
@@ -123,7 +127,7 @@ class Run:
         from clearhead.transformer import LanguageModel
 
         if not isinstance(self.model, LanguageModel):
-            raise TypeError("sample is for language models; this run is a classifier: use run.predict(X).")
+            raise TypeError("sample is for language models, and this run is a classifier; use predict.")
         numbers = {symbol: number for number, symbol in enumerate(self.labels)}
         if unknown := sorted(set(prompt) - set(numbers)):
             raise ValueError(
@@ -161,7 +165,7 @@ def load(path: str | os.PathLike[str]) -> Run:
 
     Raises FileNotFoundError where it is no run, ValueError where a file of it is damaged.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     for name in FILES:
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -178,25 +182,74 @@ def load(path: str | os.PathLike[str]) -> Run:
             model = build(config["model"]["kind"], config["model"]["settings"])
             restore(model, tensors_of((folder / "model.safetensors").read_bytes()))
             run = Run(model, labels, scaling and Scaling.from_json(scaling), history, config)
-            _check_labels_and_scaling(run)
+            _check_parts(run)
             return run
     except (AttributeError, KeyError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} is damaged ({type(error).__name__}: {error}); train it again.") from error
     raise ValueError(f"{folder} is in another format; read it with clearhead {maker}.")
 
 
-def _check_labels_and_scaling(run: Run) -> None:
-    """Raise where config.json does not belong to the model, so that `predict` would fail later."""
+def _check_parts(run: Run) -> None:
+    """Raise where the files do not belong together, so that `predict` would fail later."""
+    for name, value in parameters(run.model).items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
     settings, data = run.config["model"]["settings"], run.config["data"]
     size, columns = int(np.prod(data["shape"])), data["columns"]
     if len(run.labels) != settings["num_symbols" if run.kind == "language" else "num_classes"]:
         raise ValueError(f"{len(run.labels)} labels are not the model's")
-    if (run.scaling is None) != (run.kind == "language"):
+    if run.scaling is not None and run.kind == "language":
         raise ValueError("scaling is for classifiers")
     if run.scaling is not None and not {run.scaling.mean.size, run.scaling.spread.size} <= {1, size}:
         raise ValueError(f"scaling is not of {size} numbers")
     if columns and len(columns) != size:
         raise ValueError(f"{len(columns)} columns are not {size} numbers")
+
+
+def examples_of(run: Run, name: str | None, target: str | None) -> tuple[Examples, str]:
+    """What a run is evaluated on, scaled as it was trained, and what that is.
+
+    Without a name, what was held out of its own data: test set, or of a text the validation part;
+    else the own test set of the data named, or all of it. Raises what `load_data` raises.
+    """
+    source = run.config["data"]
+    asked = source.get("name_or_path") if name is None else name
+    if asked is None:
+        raise ValueError("the run was trained on data made in Python; name data with --data.")
+    # The digits and MNIST are no tables, whatever the run was trained on.
+    columns = {} if asked in NAMES else {"columns": source["columns"] or None}
+    try:
+        raw = read(asked, target=target or (columns and source.get("target")) or None, **columns)
+    except FileNotFoundError:
+        if name is not None:
+            raise
+        raise FileNotFoundError(
+            f"the run was trained on {asked}, which is not there now; name it with --data."
+        ) from None
+    # The same content, wherever it lies now, is split as it was, so that no training example counts.
+    if raw.sha256() == source.get("sha256"):
+        data = load_data(asked, source["seed"], target=source["target"], validation=source["validation"])
+        part = "test" if len(data.test.X) else "validation"
+        examples: Examples = getattr(data, part)
+        if not len(examples.X):
+            raise ValueError(f"the run of {asked} has no validation text; name other data with --data.")
+        return examples, f"{part} set of {asked}"
+    if name is None:
+        raise ValueError(
+            f"{asked} or its --target has changed since the run was trained, and its split with it; "
+            "train again, or name other data with --data."
+        )
+    raw, what = (raw.test, f"test set of {name}") if raw.test else (raw, f"all of {name}")
+    if run.scaling is None:
+        if raw.X.ndim != 1 or len(raw.X) < 2:
+            raise ValueError(f"{name} is no text of at least 2 characters; a language model needs one.")
+        numbers = symbol_numbers(raw.X, run.labels)
+        return Examples(numbers[:-1], numbers[1:]), what
+    if raw.Y is None:
+        raise ValueError(
+            f"{name} has no labels to compare with; pass a table and --target, or IDX files with labels."
+        )
+    return Examples(run.scaled(raw.X), class_indices(raw.Y, run.labels)), what
 
 
 HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
@@ -205,7 +258,7 @@ HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
 
 def check_folder(path: str | os.PathLike[str]) -> Path:
     """The path, if a run may be written there. Raises FileExistsError where other things are."""
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; a run is a folder: choose another name.")
     found = {entry.name for entry in folder.iterdir()} if folder.exists() else set()

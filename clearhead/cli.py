@@ -8,9 +8,11 @@ import io
 import itertools
 import math
 import os
+import shlex
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,22 +22,30 @@ from rich.console import Console
 from clearhead.checkpoint import (
     Run,
     check_folder,
+    examples_of,
     load,
     replace,
 )
-from clearhead.data import Data, Examples, class_indices, full_name, load_data, symbol_numbers
-from clearhead.formats import read
+from clearhead.data import Data, load_data
+from clearhead.formats import NAMES, TABLE_SUFFIXES, read
 from clearhead.learners import learner_of
 from clearhead.models import kind_of, parameters, probabilities_of
+from clearhead.options import COUNT, DATA, TARGET, example, learning_options, option, options, size_options
 from clearhead.scores import Scores
-from clearhead.train import SCHEDULES, fit
+from clearhead.train import fit
 
 if TYPE_CHECKING:
     from clearhead.models import Model
 
 SECONDS_BETWEEN_SAVES = 10
-COLUMNS = {"epoch": "5.0f", "train_loss": "10.4f", "train_accuracy": "10.2f",
-           "validation_loss": "15.4f", "validation_accuracy": "10.2f", "seconds": "7.2f"}  # fmt: skip
+COLUMNS = {
+    "epoch": "5.0f",
+    "train_loss": "10.4f",
+    "train_accuracy": "10.2f",
+    "validation_loss": "15.4f",
+    "validation_accuracy": "10.2f",
+    "seconds": "7.2f",
+}
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -50,7 +60,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             sys.stdout.flush()
         sys.exit(code)
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "clearhead"
+        command = error.ctx.command_path if error.ctx else _command_path(arguments or [])
         message = error.format_message()
         _fail(f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help.")
     except (click.Abort, KeyboardInterrupt):
@@ -74,72 +84,48 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(message or type(error).__name__)
 
 
+def _command_path(arguments: list[str]) -> str:
+    """The command that the first words name, for an error that does not know where it is."""
+    command: Any = cli
+    path = "clearhead"
+    for word in arguments:
+        if word not in getattr(command, "commands", {}):
+            break
+        command, path = command.commands[word], f"{path} {word}"
+    return path
+
+
+def _say(line: str) -> None:
+    """Print what a training does; a reader that has gone away does not end it."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str) -> NoReturn:
     print("clearhead:", " ".join(message.split()), file=sys.stderr)
     sys.exit(2)
 
 
-def _example(*lines: str) -> str:
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several options as one decorator, in the order in which they are shown."""
-
-    def decorate(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _learning(epochs: int, lr: float, batch_size: int, schedule: str) -> Callable[[Any], Any]:
-    return _options(
-        click.option("--epochs", default=epochs, show_default=True, help="Passes over the training set."),
-        click.option("--lr", default=lr, show_default=True, help="Learning rate."),
-        click.option("--batch-size", default=batch_size, show_default=True, help="Examples a step."),
-        click.option("--schedule", default=schedule, show_default=True, type=click.Choice(list(SCHEDULES)),
-                     help="Of the learning rate; cosine falls to zero."),
-        click.option("--patience", type=int, help="Stop after so many epochs that do not better validation."),
-        click.option("--validation", type=float, help="Share held out for validation; 0 trains on all."),
-        click.option("--seed", default=0, show_default=True, help="Of the split, the weights and the order."),
-        click.option("--out", metavar="RUN", help="Folder of the run.  [default: a new one in runs/]"),
-    )  # fmt: skip
-
-
-DATA = click.option("--data", default="digits", show_default=True,
-                    help="digits, mnist, a folder of IDX files, or a CSV, Parquet or NPZ file.")  # fmt: skip
-TARGET = click.option("--target", metavar="COLUMN", help="The label column of a table.")
-
-
-def _sizes(model_dim: int, heads: int, layers: int) -> Callable[[Any], Any]:
-    return _options(
-        click.option("--model-dim", default=model_dim, show_default=True, type=click.IntRange(1),
-                     help="Numbers a token."),
-        click.option("--heads", "num_heads", default=heads, show_default=True, help="Heads a layer."),
-        click.option("--layers", "num_layers", default=layers, show_default=True, help="Blocks."),
-    )  # fmt: skip
-
-
 @click.group(
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    epilog=_example("clearhead train two-layer", "clearhead evaluate runs/two-layer-digits"),
+    epilog=example("clearhead train two-layer", "clearhead evaluate runs/two-layer-digits"),
 )
 @click.version_option(package_name="clearhead")
 def cli() -> None:
     """Train a two-layer network or multi-head attention, on your machine alone."""
 
 
-@cli.group(no_args_is_help=False, epilog=_example("clearhead train attention --data mnist --epochs 5"))
+@cli.group(no_args_is_help=False, epilog=example("clearhead train attention --data mnist --epochs 5"))
 def train() -> None:
-    """Train a model, and write the run: a folder with all that repeats it."""
+    """Train a model, and write the run: a folder that repeats it."""
 
 
-@train.command("two-layer", epilog=_example("clearhead train two-layer --data iris.csv --target species"))
-@_options(DATA, TARGET, click.option("--hiddens", default=128, show_default=True, help="Hidden units."))
-@_learning(epochs=30, lr=0.5, batch_size=16, schedule="constant")
+@train.command("two-layer", epilog=example("clearhead train two-layer --data iris.csv --target species"))
+@options(DATA, TARGET, option("--hiddens", default=128, type=COUNT, help="Hidden units."))
+@learning_options(epochs=30, lr=0.5, batch_size=4, schedule="cosine")
 def train_two_layer(data: str, target: str | None, hiddens: int, **learning: Any) -> None:
     """The network softmax(σ(X W1 + b1) W2 + b2), by gradient descent."""
     from clearhead.two_layer_nn import TwoLayerNN
@@ -153,17 +139,29 @@ def train_two_layer(data: str, target: str | None, hiddens: int, **learning: Any
 
 @train.command(
     "attention",
-    epilog=_example(
+    epilog=example(
         "clearhead train attention --patch 2 2",
         "clearhead train attention --data mnist --patch 7 7 --epochs 10",
     ),
 )
-@_options(DATA, TARGET, click.option("--patch", type=int, nargs=2, metavar="HEIGHT WIDTH",
-                                     help="Cut images into patches.  [default: rows]"))  # fmt: skip
-@_sizes(model_dim=64, heads=8, layers=1)
-@_learning(epochs=80, lr=1e-3, batch_size=64, schedule="cosine")
-def train_attention(data: str, target: str | None, patch: tuple[int, int] | None, model_dim: int,
-                    num_heads: int, num_layers: int, **learning: Any) -> None:  # fmt: skip
+@options(
+    DATA,
+    TARGET,
+    option(
+        "--patch", type=int, nargs=2, metavar="HEIGHT WIDTH", help="Cut images into patches.  [default: rows]"
+    ),
+)
+@size_options(model_dim=64, heads=8, layers=1)
+@learning_options(epochs=80, lr=1e-3, batch_size=64, schedule="cosine")
+def train_attention(
+    data: str,
+    target: str | None,
+    patch: tuple[int, int] | None,
+    model_dim: int,
+    num_heads: int,
+    num_layers: int,
+    **learning: Any,
+) -> None:
     """Self-attention between rows or patches of an image, to classes."""
 
     def build(loaded: Data) -> Model:
@@ -172,26 +170,39 @@ def train_attention(data: str, target: str | None, patch: tuple[int, int] | None
         from clearhead.transformer import SequenceClassifier
 
         torch.manual_seed(learning["seed"])
-        return SequenceClassifier(loaded.shape, len(loaded.labels), patch=patch, model_dim=model_dim,
-                                  num_heads=num_heads, num_layers=num_layers)  # fmt: skip
+        return SequenceClassifier(
+            loaded.shape,
+            len(loaded.labels),
+            patch=patch,
+            model_dim=model_dim,
+            num_heads=num_heads,
+            num_layers=num_layers,
+        )
 
     _train(data, target, build, **learning)
 
 
-@train.command("language", epilog=_example("clearhead train language --data shakespeare.txt --steps 500"))
-@_options(click.option("--data", required=True, metavar="FILE", help="A text; nine tenths of it train."),
-          click.option("--context", default=64, show_default=True, type=click.IntRange(1),
-                       help="Characters that it looks back."),
-          click.option("--steps", default=2000, show_default=True, help="Updates in all."))  # fmt: skip
-@_sizes(model_dim=128, heads=4, layers=4)
-@_learning(epochs=8, lr=2e-3, batch_size=12, schedule="cosine")
+@train.command("language", epilog=example("clearhead train language --data shakespeare.txt --steps 500"))
+@options(
+    option("--data", required=True, metavar="FILE", help="A text; nine tenths of it train."),
+    option("--context", default=64, type=COUNT, help="Characters that it looks back."),
+    option("--steps", default=2000, type=COUNT, help="Updates in all."),
+)
+@size_options(model_dim=128, heads=4, layers=4)
+@learning_options(
+    epochs=8,
+    lr=2e-3,
+    batch_size=12,
+    schedule="cosine",
+    help_of_epochs="Parts that the steps are shared out among, each with a line.",
+)
 def train_language(
     data: str, context: int, model_dim: int, num_heads: int, num_layers: int, **learning: Any
 ) -> None:
-    """Causal self-attention between characters, to the next one.
-
-    An epoch is an equal part of the steps here.
-    """
+    """Causal self-attention between characters, to the next one."""
+    if Path(data).suffix.lower() in (*TABLE_SUFFIXES, ".parquet", ".npz") or data in NAMES:
+        raise ValueError(f"--data {data} is no text; use train two-layer or train attention.")
+    learning["epochs"] = min(learning["epochs"], learning["steps"])
 
     def build(loaded: Data) -> Model:
         import torch
@@ -199,14 +210,23 @@ def train_language(
         from clearhead.transformer import LanguageModel
 
         torch.manual_seed(learning["seed"])
-        return LanguageModel(len(loaded.labels), context, model_dim=model_dim,
-                             num_heads=num_heads, num_layers=num_layers)  # fmt: skip
+        return LanguageModel(
+            len(loaded.labels), context, model_dim=model_dim, num_heads=num_heads, num_layers=num_layers
+        )
 
     _train(data, None, build, **learning)
 
 
-def _train(name: str, target: str | None, build: Callable[[Data], Model], *, out: str | None,
-           validation: float | None, seed: int, **learning: Any) -> None:  # fmt: skip
+def _train(
+    name: str,
+    target: str | None,
+    build: Callable[[Data], Model],
+    *,
+    out: str | None,
+    validation: float | None,
+    seed: int,
+    **learning: Any,
+) -> None:
     data = load_data(name, seed, target=target, validation=validation)
     command = click.get_current_context().info_name
     if data.scaling is None and command != "language":
@@ -230,31 +250,52 @@ def _train_into(
     folder: Path, model: Model, data: Data, name: str, seed: int, learning: dict[str, Any]
 ) -> None:
     what = "characters" if data.scaling is None else "examples"
-    print(f"{name}: {len(data.train.X):,} {what} to train, {len(data.validation.X):,} to validate, "
-          f"{len(data.test.X):,} to test; {len(data.labels)} labels")  # fmt: skip
-    print(f"{kind_of(model)}: {sum(value.size for value in parameters(model).values()):,} parameters")
-    print("epoch  train loss  accuracy %  validation loss  accuracy %  seconds")
+    _say(
+        f"{name}: {len(data.train.X):,} {what} to train, {len(data.validation.X):,} to validate, "
+        f"{len(data.test.X):,} to test; {len(data.labels)} labels"
+    )
+    _say(f"{kind_of(model)}: {sum(value.size for value in parameters(model).values()):,} parameters")
+    _say("epoch  train loss  accuracy %  validation loss  accuracy %  seconds")
     saved = time.monotonic()
 
     def on_epoch(run: Run) -> None:
         nonlocal saved
         epoch, epochs = len(run.history["epoch"]), learning["epochs"]
         if epoch % max(1, epochs // 10) == 0 or epoch in (1, epochs):
-            print(_line(run), flush=True)
+            _say(_line(run))
         if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             run.save(folder)
             saved = time.monotonic()
 
-    run = fit(model, data, seed=seed, on_epoch=on_epoch, **learning)
-    run.save(folder)
+    with _one_interrupt():
+        run = fit(model, data, seed=seed, on_epoch=on_epoch, **learning)
+        run.save(folder)
     training = run.config["training"]
+    past, loss = len(run.history["epoch"]), math.log(len(run.labels))
     if "best_epoch" in training:
-        print(f"the best weights, those of epoch {training['best_epoch']}, are kept")
-    if training.get("interrupted"):
-        print(f"stopped by Ctrl-C after {len(run.history['epoch'])} epochs; what was learnt is in {folder}")
-        sys.exit(130)
+        early = "stopped early: " if past < learning["epochs"] and not training.get("interrupted") else ""
+        _say(f"{early}the best weights, those of epoch {training['best_epoch']}, are kept")
+    if past and run.history["train_loss"][-1] > loss:
+        _say(f"the loss is above {loss:.2f}, which mere guessing has; try a lower --lr")
     follow = "sample" if run.scaling is None else "evaluate"
-    print(f"written to {folder}; next: clearhead {follow} {folder}")
+    _say(f"written to {folder}; next: clearhead {follow} {shlex.quote(str(folder))}")
+    if training.get("interrupted"):
+        sys.exit(130)
+
+
+@contextlib.contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """The first Ctrl-C ends the training; what follows cannot stop it from being saved."""
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _line(run: Run) -> str:
@@ -274,16 +315,16 @@ def _new_folder(kind: str, name: str) -> Path:
 RUN = click.argument("run", metavar="RUN")
 
 
-@cli.command(epilog=_example("clearhead evaluate runs/two-layer-digits"))
-@_options(
+@cli.command(epilog=example("clearhead evaluate runs/two-layer-digits"))
+@options(
     RUN,
     TARGET,
-    click.option("--data", help="Other data: its own test set, or all of it.  [default: the run's test set]"),
+    option("--data", help="Other data; its test set if it has one, else all.  [default: that of the run]"),
 )
 def evaluate(run: str, data: str | None, target: str | None) -> None:
     """Accuracy, each class and the confusion matrix, on the test set."""
     loaded = load(run)
-    examples, what = _examples(loaded, data, target)
+    examples, what = examples_of(loaded, data, target)
     loss, accuracy = learner_of(loaded.model).evaluate(examples)
     if loaded.scaling is None:
         print(f"{what}: {len(examples.X):,} characters")
@@ -295,50 +336,20 @@ def evaluate(run: str, data: str | None, target: str | None) -> None:
     Console(highlight=False).print(Scores.of(examples.Y, guessed, loaded.labels))
 
 
-def _examples(run: Run, name: str | None, target: str | None) -> tuple[Examples, str]:
-    """What a run is evaluated on, scaled as it was trained, and what that is."""
-    source = run.config["data"]
-    given = {key: source.get(key) for key in ("name_or_path", "seed", "target", "validation")}
-    if name is None and given["name_or_path"] is None:
-        raise ValueError("the run was trained on data made in Python; name data with --data.")
-    if name is None or full_name(name) == given["name_or_path"]:
-        data = load_data(**given)
-        if data.source["sha256"] != source["sha256"]:
-            raise ValueError(
-                f"{given['name_or_path']} has changed since the run was trained, and its split with it; "
-                "train again, or name other data with --data."
-            )
-        part = "test" if len(data.test.X) else "validation"
-        examples: Examples = getattr(data, part)
-        if not len(examples.X):
-            raise ValueError(
-                f"the run of {given['name_or_path']} has no validation text; name other data with --data."
-            )
-        return examples, f"{part} set of {given['name_or_path']}"
-    raw = read(name, target=target or given["target"], columns=source["columns"] or None)
-    raw, what = (raw.test, f"test set of {name}") if raw.test else (raw, f"all of {name}")
-    if run.scaling is None:
-        if raw.X.ndim != 1 or len(raw.X) < 2:
-            raise ValueError(f"{name} is no text of at least 2 characters; a language model needs one.")
-        numbers = symbol_numbers(raw.X, run.labels)
-        return Examples(numbers[:-1], numbers[1:]), what
-    if raw.Y is None:
-        raise ValueError(
-            f"{name} has no labels to compare with; pass a table and --target, or IDX files with labels."
-        )
-    return Examples(run.scaled(raw.X), class_indices(raw.Y, run.labels)), what
-
-
-@cli.command(epilog=_example("clearhead predict runs/two-layer-iris new.csv --out answers.csv"))
-@_options(
+@cli.command(epilog=example("clearhead predict runs/two-layer-iris new.csv --out answers.csv"))
+@options(
     RUN,
     click.argument("file"),
-    click.option("--out", metavar="FILE.csv", help="Where to write.  [default: the screen]"),
+    option("--out", metavar="FILE.csv", help="Where to write.  [default: the screen]"),
 )
 def predict(run: str, file: str, out: str | None) -> None:
     """The label of each example in FILE, with probabilities, as CSV."""
     loaded = load(run)
-    labels, probabilities = loaded.predict(read(file, columns=loaded.config["data"]["columns"] or None).X)
+    raw = read(file, columns=loaded.config["data"]["columns"] or None)
+    raw = raw.test or raw  # As `evaluate` does: what was trained on needs no answer.
+    if raw.X.ndim == 1 and loaded.scaling is not None:
+        raise ValueError(f"{file} is a text; this run needs examples such as it was trained on.")
+    labels, probabilities = loaded.predict(raw.X)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["label", *(f"p_{label}" for label in loaded.labels)])
@@ -348,6 +359,8 @@ def predict(run: str, file: str, out: str | None) -> None:
         click.echo(text.getvalue(), nl=False)
     elif not Path(out).parent.is_dir():
         raise FileNotFoundError(f"{Path(out).parent} is no folder; create it or name another with --out.")
+    elif Path(out).is_dir():
+        raise IsADirectoryError(f"{out} is a folder; name a file with --out.")
     else:
         # A device such as /dev/null is written to, not replaced by a file.
         write = Path.write_bytes if Path(out).exists() and not Path(out).is_file() else replace
@@ -355,11 +368,27 @@ def predict(run: str, file: str, out: str | None) -> None:
         print(f"{len(labels):,} labels written to {out}")
 
 
-@cli.command(epilog=_example('clearhead sample runs/language-shakespeare --prompt "ROMEO:" --length 500'))
-@_options(RUN, click.option("--prompt", default="\n", help="What to go on from.  [default: a new line]"),
-          click.option("--length", default=500, show_default=True, help="How many characters to add."),
-          click.option("--temperature", default=0.8, show_default=True, help="0: always the likeliest."),
-          click.option("--seed", default=0, show_default=True, help="For the same text."))  # fmt: skip
-def sample(run: str, prompt: str, length: int, temperature: float, seed: int) -> None:
+@cli.command(epilog=example('clearhead sample runs/language-shakespeare --prompt "ROMEO:" --length 500'))
+@options(
+    RUN,
+    option("--prompt", help="What to go on from.  [default: a new line]"),
+    option("--length", default=500, type=click.IntRange(0), help="How many characters to add."),
+    option(
+        "--temperature",
+        default=0.8,
+        type=click.FloatRange(0, 10),
+        help="Below 1 the likelier characters get likelier; 0 takes the likeliest.",
+    ),
+    option(
+        "--seed",
+        default=0,
+        type=click.IntRange(0, 2**63 - 1),
+        help="The same seed gives the same text.",
+    ),
+)
+def sample(run: str, prompt: str | None, length: int, temperature: float, seed: int) -> None:
     """Text that goes on from a prompt, by a language model."""
-    click.echo(load(run).sample(prompt, length, temperature=temperature, seed=seed))
+    loaded = load(run)
+    if prompt is None:
+        prompt = "\n" if "\n" in loaded.labels else loaded.labels[0]
+    click.echo(loaded.sample(prompt, length, temperature=temperature, seed=seed))

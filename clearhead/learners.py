@@ -11,7 +11,7 @@ import numpy as np
 from clearhead.data import Data, Examples
 from clearhead.models import probabilities_of
 from clearhead.raw import Array
-from clearhead.two_layer_nn import TwoLayerNN
+from clearhead.two_layer_nn import TwoLayerNN, accuracy, cross_entropy
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ class NetworkLearner:
 
     def check(self, data: Data) -> None:
         num_features = self.model.params["W1"].shape[0]
-        _check_sizes(data, input_dim=num_features, num_classes=self.num_classes)
+        _check_sizes(data, "input_dim", num_features, self.num_classes)
 
     def count(self, examples: Examples) -> int:
         return len(examples.X)
@@ -82,7 +82,7 @@ class NetworkLearner:
             # The sum of squares is quick, and not finite wherever the value is not.
             if not math.isfinite(np.vdot(value, value)) and not np.isfinite(value).all():
                 raise FloatingPointError(name)
-        return float(self.model.compute_loss(Y, y)), float(self.model.evaluate(Y, y))
+        return float(cross_entropy(y, Y)), float(accuracy(y, Y))
 
     def evaluate(self, examples: Examples) -> tuple[float, float]:
         y = probabilities_of(self.model, examples.X)
@@ -107,11 +107,7 @@ class ClassifierLearner:
 
     def check(self, data: Data) -> None:
         settings = self.model.settings
-        _check_sizes(
-            data,
-            input_shape=math.prod(settings["input_shape"]),
-            num_classes=settings["num_classes"],
-        )
+        _check_sizes(data, "input_shape", math.prod(settings["input_shape"]), settings["num_classes"])
 
     def count(self, examples: Examples) -> int:
         return len(examples.X)
@@ -121,7 +117,7 @@ class ClassifierLearner:
 
     def batch(self, examples: Examples, rows: Array) -> tuple[torch.Tensor, torch.Tensor]:
         X, Y = (self.torch.from_numpy(values[rows]).to(self.device) for values in examples)
-        return X, Y
+        return X.to(self.model.places.dtype) if X.is_floating_point() else X, Y
 
     def step(self, X: torch.Tensor, Y: torch.Tensor, lr: float) -> tuple[float, float]:
         for group in self.optimizer.param_groups:
@@ -161,13 +157,13 @@ class ClassifierLearner:
         return self.torch.nn.functional.cross_entropy(scores, Y.flatten()), 100 * right.item()
 
     def _first_not_finite(self) -> str:
-        """The parameter, from the output back, or else its gradient, that is not finite."""
+        """The parameter, from the output back, or else its gradient, or the loss, that is not finite."""
         backwards = list(self.model.named_parameters())[::-1]
         for values in ([v for _, v in backwards], [v.grad for _, v in backwards]):
             for (name, _), value in zip(backwards, values, strict=True):
                 if value is not None and not value.isfinite().all():
                     return str(name)
-        return str(backwards[0][0])
+        return "the loss"
 
 
 class LanguageLearner(ClassifierLearner):
@@ -179,7 +175,7 @@ class LanguageLearner(ClassifierLearner):
 
     def check(self, data: Data) -> None:
         num_symbols = self.model.settings["num_symbols"]
-        if data.scaling is not None:
+        if data.train.X.ndim != 1:
             raise ValueError(
                 "data is a table or images, and a LanguageModel learns from a text; use a SequenceClassifier."
             )
@@ -215,13 +211,20 @@ class LanguageLearner(ClassifierLearner):
             yield np.array([whole])
 
 
-def _check_sizes(data: Data, **sizes: int) -> None:
-    if data.scaling is None:
+def _check_sizes(data: Data, name: str, num_features: int, num_classes: int) -> None:
+    if data.train.X.ndim == 1:
         raise ValueError(
             "data is a text, and this model learns from examples with labels; use a LanguageModel."
         )
-    expected = (data.train.X.shape[1], len(data.labels))
-    for (name, size), right in zip(sizes.items(), expected, strict=True):
-        if size != right:
-            what = "numbers an example has" if name.startswith("input") else "labels there are"
-            raise ValueError(f"{name} of the model makes {size}, but the data has {right}: as many {what}.")
+    found = data.train.X.shape[1]
+    if num_features != found:
+        raise ValueError(
+            f"{name} makes {num_features} numbers, but an example has {found}; build the model for {found}."
+        )
+    if num_classes != len(data.labels):
+        raise ValueError(
+            f"num_classes={num_classes}, but the data has {len(data.labels)} labels; use {len(data.labels)}."
+        )
+    for part in (data.train, data.validation):
+        if len(part.Y) and not 0 <= part.Y.min() <= part.Y.max() < num_classes:
+            raise ValueError(f"Y must be class indices from 0 to {num_classes - 1}; got {part.Y.max()}.")

@@ -57,7 +57,11 @@ def parameters(model: Model) -> dict[str, Array]:
     """A copy of every parameter by name."""
     if isinstance(model, TwoLayerNN):
         return {name: value.copy() for name, value in model.params.items()}
-    return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
+    # NumPy has no bfloat16; float32 holds it exactly.
+    return {
+        name: (value.float() if value.dtype.itemsize < 4 else value).detach().cpu().numpy().copy()
+        for name, value in model.state_dict().items()
+    }
 
 
 def restore(model: Model, values: dict[str, Array]) -> None:
@@ -81,5 +85,5 @@ def probabilities_of(model: Model, X: Array) -> Array:
 
     device = model.places.device
     with torch.inference_mode():
-        scores = [model(torch.from_numpy(chunk).to(device)) for chunk in chunks]
-        return torch.cat(scores).softmax(dim=-1).cpu().numpy()
+        scores = [model(torch.from_numpy(chunk).to(device, model.places.dtype)) for chunk in chunks]
+        return torch.cat(scores).float().softmax(dim=-1).cpu().numpy()

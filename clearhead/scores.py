@@ -17,7 +17,7 @@ from rich.text import Text
 
 from clearhead.raw import Array
 
-MOST_LABELS = 12
+MOST_LABELS, LONGEST_HEADING = 12, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +70,17 @@ class Scores:
         return [(int(errors[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if errors[i, j]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield "each class, in percent"
         yield self._classes()
         if len(self.labels) <= MOST_LABELS:
+            yield "rows: what it is; columns: what it was called"
             yield self._matrix()
         if errors := self.most_confused():
             line = ", ".join(f"{label} called {guess} ({count})" for count, label, guess in errors)
             yield Text(textwrap.fill(f"most confused: {line}", 79, subsequent_indent=" " * 15))
 
     def _classes(self) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, title="each class, in percent", title_justify="left")
+        table = Table(box=box.SIMPLE_HEAD)
         for heading in ("label", "precision", "recall", "F1", "examples"):
             table.add_column(heading, justify="left" if heading == "label" else "right")
         columns = (self.precision, self.recall, self.f1)
@@ -88,12 +90,15 @@ class Scores:
         return table
 
     def _matrix(self) -> Table:
-        title = "rows: what it is; columns: what it was called"
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        table.add_column("", style="bold")
-        for label in self.labels:
-            table.add_column(escape(label), justify="right", max_width=8, no_wrap=True)
-        for i, label in enumerate(self.labels):
+        # Long labels are numbered, so that a column needs the width of its counts alone.
+        short = max(map(len, self.labels)) <= LONGEST_HEADING
+        heads = self.labels if short else [str(i + 1) for i in range(len(self.labels))]
+        rows = self.labels if short else [f"{i + 1} {label}" for i, label in enumerate(self.labels)]
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1 if len(heads) < 10 else 0, 0, 1))
+        table.add_column("", style="bold", no_wrap=True, min_width=min(16, max(map(len, rows))))
+        for head in heads:
+            table.add_column(escape(head), justify="right", no_wrap=True)
+        for i, label in enumerate(rows):
             cells = (
                 Text(str(count or "."), "bold" if i == j else "") for j, count in enumerate(self.confusion[i])
             )

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -143,6 +144,7 @@ def fit(
                     break
     except KeyboardInterrupt:
         run.config["training"]["interrupted"] = True
+        print(f"stopped by Ctrl-C in epoch {epoch}; what was learnt until then is kept", file=sys.stderr)
     if best_epoch:
         restore(model, best)
         run.config["training"]["best_epoch"] = best_epoch
@@ -157,6 +159,8 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 def _check(data: Data, epochs: int, lr: float, batch_size: int, schedule: str,
            patience: int | None, seed: int, steps: int | None) -> None:  # fmt: skip
+    if not isinstance(data, Data):
+        raise TypeError(f"data must be what load_data returns; got {type(data).__name__}.")
     for name, number, least in (
         ("epochs", epochs, 1),
         ("batch_size", batch_size, 1),
@@ -170,6 +174,8 @@ def _check(data: Data, epochs: int, lr: float, batch_size: int, schedule: str,
             raise TypeError(f"{name}={number!r} must be a whole number.")
         if number < least:
             raise ValueError(f"{name}={number} must be at least {least}.")
+    if not isinstance(lr, Real):
+        raise TypeError(f"lr={lr!r} must be a number.")
     if not (math.isfinite(lr) and lr > 0):
         raise ValueError(f"lr={lr} must be above 0: a step goes against the gradient.")
     if steps is not None and steps < epochs:
@@ -181,10 +187,13 @@ def _check(data: Data, epochs: int, lr: float, batch_size: int, schedule: str,
     if patience is not None and not len(data.validation.X):
         raise ValueError(f"patience={patience} needs validation data; load it with a "
                          "validation share above 0, or leave patience out.")  # fmt: skip
-    if not np.isfinite(data.train.X).all():
-        raise ValueError(
-            "data.train.X holds a number that is not finite; replace or leave out those examples."
-        )
+    if not len(data.train.X):
+        raise ValueError("data.train has no examples; there is nothing to learn from.")
+    for part, examples in (("train", data.train), ("validation", data.validation)):
+        if not np.isfinite(examples.X).all():
+            raise ValueError(
+                f"data.{part}.X holds a number that is not finite; replace or leave out those examples."
+            )
 
 
 def _largest(model: Model) -> tuple[str, float]:

@@ -26,11 +26,13 @@ by[C]: its biases
 target[B,C]: the labels, one-hot
 """
 
+from numbers import Integral
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from clearhead.attention import MultiHeadAttention
+from clearhead.attention import MultiHeadAttention, check_whole
 
 
 def embedded(tokens, E, P):
@@ -93,6 +95,13 @@ def class_loss(y, target):
     return -(target * y.clamp_min(torch.finfo(y.dtype).tiny).log()).sum(dim=-1).mean()
 
 
+def _check_positive(**sizes):
+    check_whole(**sizes)
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1.")
+
+
 class Block(nn.Module):
     """Attention between the tokens, then a wide layer for each: both add to what was there.
 
@@ -132,6 +141,7 @@ class _Transformer(nn.Module):
 
     def __init__(self, embedding, num_tokens, model_dim, num_heads, num_layers):
         super().__init__()
+        check_whole(num_layers=num_layers)
         if num_layers < 1:
             raise ValueError(f"num_layers={num_layers} leaves no block; use at least 1.")
         self.embedding = embedding
@@ -170,8 +180,8 @@ class SequenceClassifier(_Transformer):
         Of one example: (tokens, numbers) for a sequence, (height, width) or (height, width,
         channels) for an image, (features,) for a row of a table (each feature is a token then).
     num_classes, model_dim, num_heads, num_layers : int
-    patch : tuple of int, optional
-        Height and width of the patch of an image that makes one token, dividing the image's.
+    patch : tuple of int or int, optional
+        Height and width (or both in one) of the patch of an image that makes one token, dividing the image's.
         None: each row is a token, as a sequence has it.
 
     Examples
@@ -182,14 +192,17 @@ class SequenceClassifier(_Transformer):
     """
 
     def __init__(self, input_shape, num_classes, *, patch=None, model_dim=64, num_heads=8, num_layers=2):
+        input_shape = (input_shape,) if isinstance(input_shape, Integral) else input_shape
+        patch = (patch, patch) if isinstance(patch, Integral) else patch
+        _check_positive(num_classes=num_classes)
         if not 1 <= len(input_shape) <= 3 or min(input_shape) < 1:
             raise ValueError(f"input_shape={tuple(input_shape)} must be (tokens, numbers), (height, width), "
                              "(height, width, channels) or (features,), each at least 1.")  # fmt: skip
         height, width, channels = (*input_shape, 1, 1)[:3]
         patch_height, patch_width = patch or (1, width)
         if min(patch_height, patch_width) < 1 or height % patch_height or width % patch_width:
-            raise ValueError(f"patch={tuple(patch)} must divide the image of {height} by {width}; "
-                             f"use one such as (1, {width}).")  # fmt: skip
+            raise ValueError(f"patch={tuple(patch)} must divide an example of {height} by {width}; without a patch "
+                             "each row is a token.")  # fmt: skip
         num_tokens = (height // patch_height) * (width // patch_width)
         embedding = nn.Linear(patch_height * patch_width * channels, model_dim, bias=False)
         super().__init__(embedding, num_tokens, model_dim, num_heads, num_layers)
@@ -249,6 +262,7 @@ class LanguageModel(_Transformer):
     """
 
     def __init__(self, num_symbols, context=64, *, model_dim=128, num_heads=4, num_layers=4):
+        _check_positive(num_symbols=num_symbols, context=context)
         super().__init__(nn.Embedding(num_symbols, model_dim), context, model_dim, num_heads, num_layers)
         self.settings = dict(num_symbols=num_symbols, context=context, model_dim=model_dim,
                              num_heads=num_heads, num_layers=num_layers)  # fmt: skip

@@ -220,6 +220,8 @@ class TwoLayerNN:
         >>> TwoLayerNN(4, 8, 3).update(np.eye(4), [0, 1, 2, 1], lr=0.5).shape
         (4, 3)
         """
+        if not 0 < lr < np.inf:
+            raise ValueError(f"lr={lr} must be above 0 and finite: a step goes against the gradient.")
         y, ff_dict = self.forward(X)
         grads = self.backward(X, Y, ff_dict)
         # A NumPy number for lr, as a schedule makes it, would turn float32 into float64.
@@ -253,8 +255,6 @@ class TwoLayerNN:
         >>> history["validation_accuracy"][-1]
         100.0
         """
-        if not lr > 0:
-            raise ValueError(f"lr={lr} must be above 0: a step goes against the gradient.")
         if min(n_epochs, batch_size) < 1 or log_interval < 0:
             raise ValueError(f"n_epochs={n_epochs} and batch_size={batch_size} must be at least 1, "
                              f"log_interval={log_interval} at least 0.")  # fmt: skip
@@ -309,8 +309,9 @@ class TwoLayerNN:
             raise TypeError(f"Y must hold numbers; got {Y.dtype}. Number the labels from 0, "
                             "as np.unique(Y, return_inverse=True)[1] does.")  # fmt: skip
         if Y.ndim == 2:
-            if not np.allclose(Y.sum(axis=1), 1, atol=1e-3):
-                raise ValueError("Y as one-hot rows must each sum to 1; for class indices, pass (examples,).")
+            if not ((abs(Y.sum(axis=1) - 1) < 1e-3).all() and (Y >= 0).all()):
+                raise ValueError("Y as one-hot rows must each sum to 1, with nothing below 0; for class indices, "
+                                 "pass (examples,).")  # fmt: skip
             return Y.astype(self.dtype, copy=False)
         if not np.isin(Y, range(num_classes)).all():
             raise ValueError(f"Y as class indices must be whole numbers from 0 to {num_classes - 1}; "

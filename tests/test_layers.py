@@ -15,6 +15,7 @@ PACKAGE = Path(clearhead.__file__).parent
 ORDER = [
     "__main__",
     "cli",
+    "options",
     "train",
     "learners",
     "scores",
@@ -31,7 +32,7 @@ ORDER = [
     "attention",
     "two_layer_nn",
 ]
-WORK = ["cli", "train", "learners", "scores", "checkpoint", "models", "data", "formats", "tables", "raw"]
+WORK = ORDER[1 : ORDER.index("raw") + 1]
 THIRD_PARTY = {
     "two_layer_nn": {"numpy"},
     "attention": {"torch"},
