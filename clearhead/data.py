@@ -46,21 +46,29 @@ class Scaling:
     def of(cls, X: Array) -> Scaling:
         """The scaling of X: (N, D) column by column, images (N, H, W, ...) all pixels as one."""
         axis = 0 if X.ndim == 2 else None
-        span = X.max(axis=axis).astype(np.float64) - X.min(axis=axis)
-        mean = X.mean(axis=axis, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = sum(
-                np.square(np.subtract(X[rows], mean, dtype=np.float64)).sum(axis=axis) for rows in _blocks(X)
-            )
-            # A constant's rounded mean is not always that constant: only the span tells.
-            spread = np.where(span == 0, 0.0, np.sqrt(squares / (X.size / mean.size)))
-        if not np.isfinite(spread).all():
-            column = np.flatnonzero(~np.isfinite(spread))[0] + 1
-            raise ValueError(f"X holds numbers too large to square in column {column}; use a larger unit.")
+            span = X.max(axis=axis).astype(np.float64) - X.min(axis=axis)
+            mean = X.mean(axis=axis, dtype=np.float64)
+            broken = ~(np.isfinite(span) & np.isfinite(mean))
+        if broken.any():
+            column = np.flatnonzero(broken)[0] + 1
+            raise ValueError(f"X holds numbers too large to add up in column {column}; use a larger unit.")
+        # Squared as they are, tiny numbers become 0 and huge ones infinite. Over the power of 2 that
+        # the span begins with they cannot, and that division rounds nothing.
+        unit = np.ldexp(0.5, np.frexp(span)[1])
+        squares = sum(
+            np.square(np.subtract(X[rows], mean, dtype=np.float64) / unit).sum(axis=axis)
+            for rows in _blocks(X)
+        )
+        # A constant's rounded mean is not always that constant: only the span tells.
+        spread = np.where(span == 0, 0.0, unit * np.sqrt(squares / (X.size / mean.size)))
         return cls(np.asarray(mean), spread)
 
     def __call__(self, X: Array) -> NDArray[np.float32]:
-        """Scale X (N, D) or (N, H, W, ...) to (N, D) float32. ValueError where D is another."""
+        """Scale X (N, D) or (N, H, W, ...) to (N, D) float32. ValueError where D is another.
+
+        What lies too far off for float32 becomes infinite, silently: the caller knows its name.
+        """
         flat = X.reshape(len(X), math.prod(X.shape[1:]))
         if self.mean.ndim and flat.shape[1:] != self.mean.shape:
             raise ValueError(
@@ -68,8 +76,9 @@ class Scaling:
             )
         divisor = np.where(self.spread == 0, np.inf, self.spread)
         scaled = np.empty(flat.shape, np.float32)
-        for rows in _blocks(flat):
-            scaled[rows] = np.subtract(flat[rows], self.mean, dtype=np.float64) / divisor
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in _blocks(flat):
+                scaled[rows] = np.subtract(flat[rows], self.mean, dtype=np.float64) / divisor
         return scaled
 
     def to_json(self) -> dict[str, Any]:
@@ -160,7 +169,7 @@ def full_name(name_or_path: str | os.PathLike[str]) -> str:
     """
     if name_or_path in NAMES:
         return str(name_or_path)
-    return str(Path(name_or_path).expanduser().resolve())
+    return str(Path(os.path.expanduser(name_or_path)).resolve())
 
 
 def class_indices(Y: NDArray[np.str_], labels: Sequence[str]) -> NDArray[np.int64]:
@@ -216,7 +225,7 @@ def _labelled_data(raw: Raw, name: str, source: dict[str, Any]) -> Data:
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
     try:
-        return tuple(sorted(names, key=int))
+        return tuple(sorted(sorted(names), key=int))
     except ValueError:
         return tuple(sorted(names))
 

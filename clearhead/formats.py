@@ -15,12 +15,13 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from clearhead.raw import Array, Raw, decoded, label_names, listed
+from clearhead.raw import UTF_16_MARKS, Array, Raw, decoded, label_names, listed
 from clearhead.tables import PARQUET_MARK, read_table
 
 NAMES = ("digits", "mnist")
@@ -77,13 +78,14 @@ def read_as(
         raise ValueError(f"{path.name} is no {suffix} file, whatever its name says; fetch it again.")
     is_parquet = content.startswith(PARQUET_MARK)
     # A text can be either; whoever names a column means a table.
-    is_text = not path.is_dir() and b"\0" not in content[:4096]
+    is_text = not path.is_dir() and (b"\0" not in content[:4096] or content.startswith(UTF_16_MARKS))
     may_be_table = suffix in TABLE_SUFFIXES or target is not None or bool(columns)
     if is_parquet or (is_text and may_be_table):
         return read_table(content, path.name, target, columns, labelled)
     if target is not None or columns:
         argument = f"target={target!r}" if target is not None else f"columns={list(columns or ())}"
-        raise ValueError(f"{argument} names columns, and {path.name} has none; leave it out.")
+        name = name_or_path if name_or_path in NAMES else path.name
+        raise ValueError(f"{argument} names columns, and {name} has none; leave it out.")
     if path.is_dir():
         return _idx_folder(path)
     if suffix == ".npz":
@@ -98,7 +100,9 @@ def _located(name_or_path: str | os.PathLike[str]) -> Path:
         return Path(__file__).with_name("digits.npz")
     if name_or_path == "mnist":
         return _mnist()
-    path = Path(name_or_path).expanduser()
+    if name_or_path == "":
+        raise ValueError(f"name_or_path='' names no data; pass {', '.join(NAMES)}, or a file or folder.")
+    path = Path(os.path.expanduser(name_or_path))
     if not path.exists():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         close = difflib.get_close_matches(path.name, [*NAMES, *beside], cutoff=0.75)
@@ -211,12 +215,24 @@ def _mnist() -> Path:
     import platformdirs
 
     folder = Path(platformdirs.user_cache_dir("clearhead")) / "mnist"
-    folder.mkdir(parents=True, exist_ok=True)
+    with _kept_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     for name, checksum in MNIST_SHA256.items():
         path = folder / name
         if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != checksum:
             _download(name, checksum, path)
     return folder
+
+
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"mnist cannot be kept in {folder} ({error.strerror or error}); make that folder writable, "
+            "or pass a folder with the four IDX files: --data FOLDER."
+        ) from error
 
 
 def _download(name: str, checksum: str, path: Path) -> None:
@@ -243,6 +259,6 @@ def _download(name: str, checksum: str, path: Path) -> None:
             "--data FOLDER."
         )
     # Only a whole, verified file ever has the final name, even if two processes fetch at once.
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+    with _kept_in(path.parent), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         (Path(folder) / name).write_bytes(content)
         os.replace(Path(folder) / name, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PARQUET_MARK = b"PAR1"
+TRUTHS = {"true": "1", "false": "0"}
 MISSING = ("", "na", "n/a", "nan", "null", "?")
 
 
@@ -26,11 +27,15 @@ def read_table(
     frame, where = _parquet(content, name) if content.startswith(PARQUET_MARK) else _csv(content, name)
     if labelled and target is None:
         raise ValueError(
-            f"target=None, but {name} is a table; name its label column, one of: {listed(frame.columns)}."
+            f"{name} is a table, so target (--target) must name its label column, "
+            f"one of: {listed(frame.columns)}."
         )
     if target is not None and target not in frame.columns:
         raise ValueError(
             f"target={target!r} is not a column of {name}; choose one of: {listed(frame.columns)}."
+            if labelled
+            else f"target={target!r} is not a column of {name}, which has {listed(frame.columns)}; if one "
+            "of these holds the labels, name it with target (--target), else read it without a target."
         )
     lacking = [column for column in columns or () if column not in frame.columns]
     if lacking:
@@ -68,9 +73,8 @@ def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, Where]:
 
     text = decoded(content, name).rstrip("\n")
     line = text.lstrip("\n").partition("\n")[0]
-    separator = max(",;\t", key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
-    rows = filter(None, csv.reader(io.StringIO(text), delimiter=separator))
-    header = [cell.strip() for cell in next(rows, [])]
+    separator = max(",;\t", key=lambda mark: len(next(_csv_rows(line, mark, name), (0, []))[1]))
+    header = [cell.strip() for cell in next(_csv_rows(text, separator, name), (0, []))[1]]
     twice = [column for column in dict.fromkeys(header) if header.count(column) > 1]
     if twice or not header:
         raise ValueError(
@@ -80,19 +84,47 @@ def _csv(content: bytes, name: str) -> tuple[pl.DataFrame, Where]:
         )
     try:
         frame = pl.read_csv(text.encode(), separator=separator, infer_schema_length=0)
+        frame.columns = header
     except pl.exceptions.PolarsError as error:
+        _refuse_uneven(text, separator, len(header), name)
         raise ValueError(
             f"{name} is not a table of {len(header)} columns in every row "
             f"({_first_line(error)}); check its separators and quotes."
         ) from error
-    frame.columns = header
+    # A row that lacks cells is filled up without a word: its last cell, at least, is then null.
+    if frame[header[-1]].null_count():
+        _refuse_uneven(text, separator, len(header), name)
     empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
     return frame.filter(~empty), lambda row: _csv_row(text, separator, row, name)
 
 
-def _csv_row(text: str, separator: str, row: int, name: str) -> str:
+def _csv_rows(text: str, separator: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The header and the rows, each with the line that it ends on. Lines with nothing are left out."""
     reader = csv.reader(io.StringIO(text), delimiter=separator)
-    lines = [reader.line_num for cells in reader if any(cells)]
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise ValueError(
+            f"{name} cannot be read as a table ({error}); check its separators and quotes."
+        ) from error
+
+
+def _refuse_uneven(text: str, separator: str, num_columns: int, name: str) -> None:
+    row = -1
+    for line, cells in _csv_rows(text, separator, name):
+        uneven = len(cells) > num_columns or (len(cells) < num_columns and any(cells))
+        row += uneven or any(cells)
+        if uneven:
+            raise ValueError(
+                f"row {row} (line {line}) of {name} has {len(cells)} instead of {num_columns} cells; "
+                "check its separators and quotes."
+            )
+
+
+def _csv_row(text: str, separator: str, row: int, name: str) -> str:
+    lines = [line for line, cells in _csv_rows(text, separator, name) if any(cells)]
     return f"row {row + 1} (line {lines[row + 1]}) of {name}"
 
 
@@ -128,7 +160,7 @@ def _column_numbers(column: pl.Series, where: Where) -> NDArray[np.float64]:
         numbers = column.cast(pl.Float64)
     else:
         text = _known_text(column)
-        numbers = text.cast(pl.Float64, strict=False)
+        numbers = text.str.to_lowercase().replace(TRUTHS).cast(pl.Float64, strict=False)
         words = (numbers.is_null() & text.is_not_null()).arg_true()
         if len(words):
             raise ValueError(

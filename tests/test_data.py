@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clearhead.data
-from clearhead.data import Scaling, class_indices, load_data, symbol_numbers
+from clearhead.data import Scaling, class_indices, full_name, load_data, symbol_numbers
 from clearhead.formats import MNIST_SHA256, read
 from clearhead.raw import Raw
 
@@ -322,8 +322,23 @@ def test_a_scaling_refuses_other_columns_and_numbers_that_overflow():
     scaling = Scaling.of(np.arange(6.0).reshape(2, 3))
     with says(ValueError, "X must be (examples, 3)", "(4, 2)"):
         scaling(np.ones((4, 2)))
-    with says(ValueError, "too large", "column 2"):
-        Scaling.of(np.array([[1.0, 1e300], [2.0, -1e300]]))
+    for low, high in ((-1.7e308, 1.7e308), (1.6e308, 1.7e308)):
+        with says(ValueError, "too large", "column 2"):
+            Scaling.of(np.array([[1.0, low], [2.0, high]]))
+
+
+@pytest.mark.parametrize("unit", [5e-324 * 2**60, 1e-170, 1e-30, 1e30, 1e200, 1e307])
+@pytest.mark.parametrize("shape", [(5, 1), (5, 1, 1)])
+def test_a_scaling_does_not_depend_on_the_unit_however_small_or_large(unit, shape):
+    X = np.array([1.0, 2, 3, 5, 4]).reshape(shape)
+    expected = (X - 3) / 2**0.5
+    np.testing.assert_allclose(Scaling.of(X * unit)(X * unit), expected.reshape(5, 1), rtol=1e-6, atol=1e-12)
+
+
+def test_a_value_too_far_off_for_float32_is_infinite_without_a_warning(recwarn):
+    scaling = Scaling.of(np.array([[1e-170, 1.0], [3e-170, 1.0]]))
+    assert scaling(np.array([[1.0, 2.0], [-1e300, -1.7e308]])).tolist() == [[np.inf, 0], [-np.inf, 0]]
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 # --- IDX ------------------------------------------------------------------------------------------
@@ -486,6 +501,9 @@ def test_keras_names_bring_the_test_set(tmp_path):
         (np.array([True, False, True, True]), ["True", "False", "True", "True"]),
         (np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 1, 0]]), ["1", "0", "2", "1"]),
         (np.array([[0.0, 1], [1, 0], [1, 0], [0, 1]]), ["1", "0", "0", "1"]),
+        (np.array(["01", "1", "1e3", "1000"]), ["01", "1", "1e3", "1000"]),
+        (np.array(["1", "2", "inf", "2"]), ["1", "2", "inf", "2"]),
+        (np.array(["2.0", "-1", "2", "0"]), ["2", "-1", "2", "0"]),
         (
             np.array([2**63 - 1, 2**63 - 2, 0, 1]),
             ["9223372036854775807", "9223372036854775806", "0", "1"],
@@ -505,6 +523,7 @@ def test_labels_of_an_npz_become_names(tmp_path, Y, names):
         ({"X": np.ones((4, 3)), "Y": np.ones((4, 2, 2))}, ["whole numbers or text", "(4, 2, 2)"]),
         ({"X": np.ones((4, 3)), "Y": np.array([1, 2, 2.5, 3])}, ["2.5 in example 3", "classes"]),
         ({"X": np.ones((4, 3)), "Y": np.array([1, np.nan, 2, 3])}, ["nan in example 2"]),
+        ({"X": np.ones((4, 3)), "Y": np.array(["1", "2.50", "3", "01"])}, ["2.50 in example 2", "classes"]),
         ({"X": np.ones((4, 3)), "Y": np.arange(5)}, ["4 examples but labels (5,)"]),
         ({"X": np.ones((4, 3)), "Y": np.array(1)}, ["4 examples but labels ()"]),
         ({"X": np.ones(4), "Y": np.arange(4)}, ["X in broken.npz must hold numbers", "(4,)"]),
@@ -563,7 +582,7 @@ def test_parquet_csv_tsv_and_packed_csv_give_the_same_data(tmp_path, table):
         data = load_data(tmp_path / name, target="kind")
         np.testing.assert_array_equal(data.train.X, expected.train.X)
         np.testing.assert_array_equal(data.test.Y, expected.test.Y)
-        with says(ValueError, f"target=None, but {name} is a table"):
+        with says(ValueError, f"{name} is a table, so target (--target) must name"):
             load_data(tmp_path / name)
 
 
@@ -573,7 +592,17 @@ def test_parquet_csv_tsv_and_packed_csv_give_the_same_data(tmp_path, table):
         (["10", "9", "2"], ("2", "9", "10")),
         (["3.0", "1.0", "-2"], ("-2", "1", "3")),
         (["10", "9", "b"], ("10", "9", "b")),
-        (["1e3", "007", "+5"], ("5", "7", "1000")),
+        (["3.00", "3", "-0.0"], ("0", "3")),
+        (["1e3", "007", "+5"], ("+5", "007", "1e3")),
+        (["01", "1", "10"], ("01", "1", "10")),
+        (["1_0", "10", "2"], ("2", "10", "1_0")),
+        (["0123", "4567", "12"], ("12", "0123", "4567")),
+        (
+            ["12345678901234567891.0", "12345678901234567890", "2"],
+            ("2", "12345678901234567890", "12345678901234567891"),
+        ),
+        (["1", "2", "inf"], ("1", "2", "inf")),
+        (["1.0", "1", "v1"], ("1", "1.0", "v1")),
         (["나", "가", "z"], ("z", "가", "나")),
         (['say "hi"', "a,b", " padded "], ("a,b", "padded", 'say "hi"')),
     ],
@@ -607,10 +636,12 @@ def test_numbers_are_read_to_the_last_bit(numbers, tmp_path_factory):
 
 
 def test_a_table_to_train_on_needs_a_target_and_lists_its_columns(table):
-    with says(ValueError, "target=None", "flowers.csv is a table", "height, width, kind"):
+    with says(ValueError, "flowers.csv is a table, so target (--target)", "one of: height, width, kind"):
         load_data(table)
-    with says(ValueError, "target='kin' is not a column of flowers.csv", "height, width, kind"):
+    with says(ValueError, "target='kin' is not a column of flowers.csv", "one of: height, width, kind"):
         load_data(table, target="kin")
+    with says(ValueError, "'kin' is not a column of flowers.csv, which has height, width, kind;", "--target"):
+        read(table, target="kin")
 
 
 def test_a_list_of_very_many_columns_is_cut_short(tmp_path):
@@ -682,6 +713,14 @@ def test_parquet_names_the_row_alone_and_refuses_what_is_no_number(tmp_path):
         read(path)
 
 
+def test_true_and_false_among_the_features_are_1_and_0_as_in_parquet(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b,label\ntrue,True,true\n false ,FALSE,false\n")
+    raw = read(path, target="label")
+    assert raw.X.tolist() == [[1, 1], [0, 0]]
+    assert raw.Y.tolist() == ["true", "false"]
+
+
 def test_labels_that_are_measurements_are_refused(tmp_path):
     rows = [{"a": str(i), "price": str(i + 0.5 * (i == 8))} for i in range(30)]
     path = write_csv(tmp_path / "prices.csv", rows)
@@ -698,7 +737,10 @@ def test_labels_that_are_measurements_are_refused(tmp_path):
         ("", ["t.csv is empty", "column names"]),
         ("\n\n", ["t.csv is empty"]),
         (",b,label\n0,1,x\n1,2,y\n", ["a column without a name", "row numbers"]),
-        ("a,label\n1,x\n1,2,x\n", ["not a table of 2 columns in every row", "separators"]),
+        ("a,label\n1,x\n1,2,x\n", ["row 2 (line 3) of t.csv has 3 instead of 2 cells", "separators"]),
+        ("a,b,label\n1,2,x\n\n,,\n3\n4,5,x\n", ["row 2 (line 5) of t.csv has 1 instead of 3 cells"]),
+        ("a,label\n1,x\n,,\n", ["row 2 (line 3) of t.csv has 3 instead of 2 cells"]),
+        (f'a,label\n1,x\n"{"2" * 140_000}\n', ["cannot be read as a table", "field limit", "quotes"]),
         ('a,label\n"1,x\n2,y\n', []),
     ],
 )
@@ -709,7 +751,7 @@ def test_a_table_that_is_not_one_says_why(tmp_path, content, parts):
 
 
 def test_naming_a_column_of_what_has_none_is_refused(tmp_path):
-    with says(ValueError, "target='kind' names columns", "digits.npz has none"):
+    with says(ValueError, "target='kind' names columns", "digits has none"):
         load_data("digits", target="kind")
     with says(ValueError, "columns=['a'] names columns"):
         read("digits", columns=["a"])
@@ -768,6 +810,18 @@ def test_korean_text_is_read_in_either_encoding_with_any_line_ends(tmp_path, enc
     assert "".join(map(chr, read(path).X)) == "나 보기가\n역겨워\n가실 때에는\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_with_its_mark_is_read_as_excel_writes_it(tmp_path, encoding):
+    path = tmp_path / "unicode.txt"
+    path.write_bytes("\ufeffa\t꽃\r\n1\t장미\r\n2\t국화\r\n".encode(encoding))
+    raw = read(path, target="꽃")
+    assert (raw.X.tolist(), raw.Y.tolist(), raw.columns) == ([[1], [2]], ["장미", "국화"], ("a",))
+    assert "".join(map(chr, read(path).X)) == "a\t꽃\n1\t장미\n2\t국화\n"
+    path.write_bytes(path.read_bytes()[:-1])
+    with says(ValueError, "unicode.txt is of no kind known here", "UTF-16"):
+        read(path)
+
+
 def test_a_text_too_short_to_learn_from_is_refused(tmp_path):
     path = tmp_path / "short.txt"
     for content in ("", "abcdef", "a" * 100):
@@ -803,6 +857,25 @@ def test_a_path_that_is_not_there_names_what_is_close(tmp_path):
         load_data("digit")
     with says(FileNotFoundError, "neither a name (digits, mnist) nor a file or folder."):
         read(tmp_path / "no" / "such" / "thing")
+
+
+def test_an_empty_name_is_refused_and_not_taken_for_this_folder():
+    for function in (load_data, read):
+        with says(ValueError, "name_or_path=''", "digits, mnist, or a file or folder"):
+            function("")
+
+
+def test_a_tilde_is_the_home_folder_and_an_unknown_user_is_a_plain_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name, place in (("~/t.csv", "t.csv"), ("~$t.csv", "~$t.csv")):
+        write_csv(tmp_path / place, flowers())
+        assert full_name(name) == str(tmp_path / place)
+        assert read(name, target="kind").columns == ("height", "width")
+        assert load_data(name, target="kind").source["name_or_path"] == full_name(name)
+    with says(FileNotFoundError, "~nobody-here/t.csv is neither a name"):
+        read("~nobody-here/t.csv")
 
 
 def test_what_no_format_explains_is_refused_with_the_formats(tmp_path):
@@ -882,10 +955,18 @@ def test_a_write_that_fails_leaves_nothing_in_the_cache(mirror, monkeypatch):
     def full(source, target):
         raise OSError("No space left on device.")
 
-    with monkeypatch.context() as patched, says(OSError, "No space left"):
+    with monkeypatch.context() as patched, says(OSError, "No space left", "--data FOLDER"):
         patched.setattr("os.replace", full)
         load_data("mnist")
     assert files_in(mirror.cache) == []
+
+
+@pytest.mark.parametrize("place", ["clearhead", "clearhead/mnist"])
+def test_a_cache_that_cannot_be_written_says_what_to_do_instead(mirror, place):
+    (mirror.cache / place).parent.mkdir(parents=True)
+    (mirror.cache / place).write_text("a file where a folder should be")
+    with says(OSError, "mnist cannot be kept in", str(mirror.cache), "pass a folder", "--data FOLDER"):
+        load_data("mnist")
 
 
 def test_a_file_that_was_damaged_in_the_cache_is_fetched_again(mirror):
