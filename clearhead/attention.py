@@ -376,7 +376,7 @@ class CustomMultiHeadAttention(nn.Module):
 
     def _check(self, x, mask):
         for name, tensor in (("x", x), ("mask", mask)):
-            if not isinstance(tensor, torch.Tensor | None):
+            if not isinstance(tensor, torch.Tensor) and (name == "x" or tensor is not None):
                 raise TypeError(f"{name} must be a torch tensor; got {type(tensor).__name__}. "
                                 f"Pass torch.as_tensor({name}).")  # fmt: skip
         if x.ndim != 3 or x.shape[2] != self.model_dim:

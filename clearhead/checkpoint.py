@@ -111,7 +111,8 @@ class Run:
                 f"X[{row}] holds a number that is not finite; replace it or leave that example out."
             )
         flat = X.reshape(len(X), size)
-        scaled = self.scaling(flat) if self.scaling else flat.astype(np.float32)
+        with np.errstate(over="ignore"):  # What becomes infinite is named below.
+            scaled = self.scaling(flat) if self.scaling else flat.astype(np.float32)
         if not np.isfinite(scaled).all():
             row = int(np.isfinite(scaled).all(axis=1).argmin())
             raise ValueError(f"X[{row}] holds a number too large for this run; replace it or leave it out.")
@@ -240,7 +241,7 @@ def examples_of(run: Run, name: str | None, target: str | None) -> tuple[Example
             "train again, or name other data with --data."
         )
     raw, what = (raw.test, f"test set of {name}") if raw.test else (raw, f"all of {name}")
-    if run.scaling is None:
+    if run.kind == "language":
         if raw.X.ndim != 1 or len(raw.X) < 2:
             raise ValueError(f"{name} is no text of at least 2 characters; a language model needs one.")
         numbers = symbol_numbers(raw.X, run.labels)

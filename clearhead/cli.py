@@ -275,9 +275,10 @@ def _train_into(
     if "best_epoch" in training:
         early = "stopped early: " if past < learning["epochs"] and not training.get("interrupted") else ""
         _say(f"{early}the best weights, those of epoch {training['best_epoch']}, are kept")
-    if past and run.history["train_loss"][-1] > loss:
-        _say(f"the loss is above {loss:.2f}, which mere guessing has; try a lower --lr")
-    follow = "sample" if run.scaling is None else "evaluate"
+    # A young model is a little above; far above means steps that overshoot.
+    if past and run.history["train_loss"][-1] > 2 * loss:
+        _say(f"the loss is far above {loss:.2f}, which mere guessing has; try a lower --lr")
+    follow = "sample" if run.kind == "language" else "evaluate"
     _say(f"written to {folder}; next: clearhead {follow} {shlex.quote(str(folder))}")
     if training.get("interrupted"):
         sys.exit(130)
@@ -326,7 +327,7 @@ def evaluate(run: str, data: str | None, target: str | None) -> None:
     loaded = load(run)
     examples, what = examples_of(loaded, data, target)
     loss, accuracy = learner_of(loaded.model).evaluate(examples)
-    if loaded.scaling is None:
+    if loaded.kind == "language":
         print(f"{what}: {len(examples.X):,} characters")
         print(f"loss {loss:.4f} a character (perplexity {math.exp(loss):.3f}), accuracy {accuracy:.2f} %")
         return
@@ -347,7 +348,7 @@ def predict(run: str, file: str, out: str | None) -> None:
     loaded = load(run)
     raw = read(file, columns=loaded.config["data"]["columns"] or None)
     raw = raw.test or raw  # As `evaluate` does: what was trained on needs no answer.
-    if raw.X.ndim == 1 and loaded.scaling is not None:
+    if raw.X.ndim == 1 and loaded.kind != "language":
         raise ValueError(f"{file} is a text; this run needs examples such as it was trained on.")
     labels, probabilities = loaded.predict(raw.X)
     text = io.StringIO()

@@ -227,4 +227,6 @@ def _check_sizes(data: Data, name: str, num_features: int, num_classes: int) -> 
         )
     for part in (data.train, data.validation):
         if len(part.Y) and not 0 <= part.Y.min() <= part.Y.max() < num_classes:
-            raise ValueError(f"Y must be class indices from 0 to {num_classes - 1}; got {part.Y.max()}.")
+            raise ValueError(
+                f"Y must be class indices from 0 to {num_classes - 1}; got {part.Y.min()} to {part.Y.max()}."
+            )

@@ -100,7 +100,7 @@ def fit(
         "versions": versions(),
     })  # fmt: skip
     batches = _batches(learner, data.train, batch_size, np.random.default_rng(seed))
-    best_loss, best, best_epoch = math.inf, parameters(model), 0
+    best_loss, best, best_epoch, epoch = math.inf, parameters(model), 0, 1
 
     def rate_at(step: int) -> float:
         return lr * learner.warmth((step + 1) / total) * SCHEDULES[schedule](step / total)

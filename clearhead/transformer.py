@@ -194,7 +194,7 @@ class SequenceClassifier(_Transformer):
     def __init__(self, input_shape, num_classes, *, patch=None, model_dim=64, num_heads=8, num_layers=2):
         input_shape = (input_shape,) if isinstance(input_shape, Integral) else input_shape
         patch = (patch, patch) if isinstance(patch, Integral) else patch
-        _check_positive(num_classes=num_classes)
+        _check_positive(num_classes=num_classes, model_dim=model_dim)
         if not 1 <= len(input_shape) <= 3 or min(input_shape) < 1:
             raise ValueError(f"input_shape={tuple(input_shape)} must be (tokens, numbers), (height, width), "
                              "(height, width, channels) or (features,), each at least 1.")  # fmt: skip
@@ -262,7 +262,7 @@ class LanguageModel(_Transformer):
     """
 
     def __init__(self, num_symbols, context=64, *, model_dim=128, num_heads=4, num_layers=4):
-        _check_positive(num_symbols=num_symbols, context=context)
+        _check_positive(num_symbols=num_symbols, context=context, model_dim=model_dim)
         super().__init__(nn.Embedding(num_symbols, model_dim), context, model_dim, num_heads, num_layers)
         self.settings = dict(num_symbols=num_symbols, context=context, model_dim=model_dim,
                              num_heads=num_heads, num_layers=num_layers)  # fmt: skip

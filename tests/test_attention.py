@@ -672,6 +672,28 @@ def test_half_precision_stays_near_full_precision(dtype, masks, keeping):
         assert {value.dtype for name, value in keep.items() if name != "mask"} == {dtype}
 
 
+def test_large_numbers_in_half_precision_are_finite_and_alike_with_and_without_keep():
+    x = 50 * drawn(model_dim=64, heads=1)[1].detach()
+    attention, x = identity(64).half(), x.half()
+    fused, kept = attention(x), attention(x, keep={})
+    assert fused.isfinite().all()
+    torch.testing.assert_close(kept, fused, rtol=0.01, atol=0.1)
+
+
+def test_the_gradients_after_a_forward_under_autocast_are_full_precision_and_near():
+    attention, x, doutput = drawn(torch.float32)
+    x, masks, full, half = x.detach(), MASKS["random and causal"], {}, {}
+    attention(x, keep=full, **masks)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        attention(x, keep=half, **masks)
+    expected = attention.gradients(doutput, full)
+    for error in (doutput, doutput.bfloat16()):
+        for name, value in attention.gradients(error, half).items():
+            assert value.dtype == torch.float32, name
+            near = 0.05 * expected[name].abs().max().item() + 0.05
+            torch.testing.assert_close(value, expected[name], rtol=0, atol=near, msg=name)
+
+
 @KEEPING
 @MASKED
 def test_under_autocast_the_output_is_bfloat16_and_near(masks, keeping):
@@ -740,8 +762,8 @@ def test_no_heads_are_refused(num_heads):
 
 
 def test_more_heads_than_dimensions_are_refused():
-    refused(ValueError, "model_dim=2 leaves num_heads=3 heads without a dimension each; "
-            "use at least 3.", MultiHeadAttention, 3, 2)  # fmt: skip
+    refused(ValueError, "model_dim=2 is too small for num_heads=3; use a model_dim of at least 3, "
+            "or at most 2 heads.", MultiHeadAttention, 3, 2)  # fmt: skip
     assert MultiHeadAttention(3, 3).head_dim == 1
 
 
@@ -781,6 +803,24 @@ def test_a_mask_that_does_not_broadcast_is_refused(shape, keeping):
                f"{shape}. For padding of (sequences, keys), pass mask[:, None, None, :].")  # fmt: skip
     mask = torch.ones(shape, dtype=torch.bool)
     refused(ValueError, message, attention, x, mask=mask, keep={} if keeping else None)
+
+
+@KEEPING
+def test_what_is_no_tensor_is_refused(keeping):
+    attention, x, _ = drawn()
+    keep = {} if keeping else None
+    for given, kind in ((np.ones((B, T, MODEL_DIM)), "ndarray"), ([[1.0]], "list"), (None, "NoneType")):
+        message = f"x must be a torch tensor; got {kind}. Pass torch.as_tensor(x)."
+        refused(TypeError, message, attention, given, keep=keep)
+    for given, kind in ((np.ones((T, T), bool), "ndarray"), ([[True]], "list"), (True, "bool")):
+        message = f"mask must be a torch tensor; got {kind}. Pass torch.as_tensor(mask)."
+        refused(TypeError, message, attention, x, mask=given, keep=keep)
+
+
+def test_values_that_were_never_kept_are_asked_for():
+    attention, _, doutput = drawn()
+    refused(ValueError, "keep holds no values; fill it first: attention(x, keep=keep).",
+            attention.gradients, doutput, {})  # fmt: skip
 
 
 def test_an_error_without_the_shape_of_the_output_is_refused():

@@ -1,5 +1,6 @@
 """Runs as folders: written whole or not at all, read back bit for bit, refused in one sentence."""
 
+import dataclasses
 import json
 import os
 import re
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from clearhead import load, load_data, models
-from clearhead.checkpoint import Run, check_folder, replace
+from clearhead.checkpoint import Run, check_folder, examples_of, replace
 from clearhead.data import Data, Examples, Scaling
 from clearhead.models import build, parameters
 from clearhead.train import fit
@@ -108,6 +110,29 @@ def test_float64_stays_float64(tmp_path):
     run.save(tmp_path / "run")
     assert load(tmp_path / "run").model.dtype == np.float64
     assert_same_weights(load(tmp_path / "run").model, run.model)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_attention_of_another_precision_trains_and_comes_back(dtype, tmp_path):
+    data = load_data(table(tmp_path), seed=2)
+    torch.manual_seed(2)
+    model = SequenceClassifier((3, 2), 3, model_dim=8, num_heads=2, num_layers=1).to(dtype)
+    run = fit(model, data, epochs=2, lr=0.05, batch_size=7, patience=2)
+    assert {value.dtype for value in model.parameters()} == {dtype}
+    run.save(tmp_path / "run")
+    X = 100 + 7 * np.random.default_rng(5).normal(size=(9, 6))
+    near = 0.05 if dtype == torch.bfloat16 else 1e-5
+    np.testing.assert_allclose(load(tmp_path / "run").predict(X).probabilities, run.predict(X).probabilities,
+                               atol=near)  # fmt: skip
+
+
+def test_a_tilde_is_the_home_folder(runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    runs["two-layer"].save("~/run")
+    assert {path.name for path in (tmp_path / "home" / "run").iterdir()} == FILES
+    assert_same_weights(load("~/run").model, runs["two-layer"].model)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_patches_of_images_survive(tmp_path):
@@ -301,7 +326,6 @@ DAMAGES = {
     "labels a number": edited(lambda config: config.update(labels=3)),
     "a label less": edited(lambda config: config["labels"].pop()),
     "no scaling": edited(lambda config: config.pop("scaling")),
-    "scaling null": edited(lambda config: config.update(scaling=None)),
     "scaling words": edited(lambda config: config.update(scaling={"mean": "a", "spread": "b"})),
     "scaling of other sizes": edited(lambda config: config["scaling"].update(mean=[1, 2], spread=[1, 2])),
     "no spread": edited(lambda config: config["scaling"].pop("spread")),
@@ -340,6 +364,27 @@ def test_weights_of_another_size_are_damage_for_attention_too(kind, runs, tmp_pa
     with pytest.raises(
         ValueError, match=r"run is damaged \(RuntimeError: the parameters are not of the sizes"
     ):
+        load(tmp_path / "run")
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+@pytest.mark.parametrize(("kind", "name"), [("two-layer", "W2"), ("attention", "classes.bias")])
+def test_weights_that_are_not_finite_are_damage(kind, name, bad, runs, tmp_path):
+    runs[kind].save(tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    values = {key: value.copy() for key, value in safetensors.numpy.load_file(path).items()}
+    values[name].flat[1] = bad
+    safetensors.numpy.save_file(values, path)
+    with pytest.raises(
+        ValueError, match=rf"run is damaged \(ValueError: {name} is not finite\); train it again"
+    ):
+        load(tmp_path / "run")
+
+
+def test_a_scaling_beside_a_language_model_is_damage(runs, tmp_path):
+    runs["language"].save(tmp_path / "run")
+    edited(lambda config: config.update(scaling={"mean": 0, "spread": 1}))(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"run is damaged \(ValueError: scaling is for classifiers\)"):
         load(tmp_path / "run")
 
 
@@ -431,13 +476,38 @@ def test_inputs_that_do_not_fit_are_refused_in_one_sentence(X, error, message, r
             runs[kind].predict(X)
 
 
+def test_a_number_too_large_for_the_scaled_inputs_is_refused(runs):
+    X = np.zeros((5, 6))
+    X[2, 3] = 1e300
+    network = runs["two-layer"]
+    for run in (network, runs["attention"], dataclasses.replace(network, scaling=None)):
+        with pytest.raises(ValueError, match=r"^X\[2\] holds a number too large for this run; replace it or"):
+            run.predict(X)
+
+
+@pytest.mark.parametrize("kind", ["two-layer", "attention"])
+def test_a_classifier_without_scaling_sees_the_numbers_as_they_are(kind, runs, tmp_path):
+    run = dataclasses.replace(runs[kind], scaling=None)
+    run.save(tmp_path / "run")
+    X = np.random.default_rng(6).normal(size=(5, 6))
+    expected = runs[kind].predict(runs[kind].scaling.mean + runs[kind].scaling.spread * X).probabilities
+    np.testing.assert_allclose(run.predict(X).probabilities, expected, rtol=1e-5)
+    back = load(tmp_path / "run")
+    np.testing.assert_array_equal(back.predict(X).probabilities, run.predict(X).probabilities)
+    back.config["data"]["sha256"] = "other"
+    path = table(tmp_path)
+    examples, what = examples_of(back, str(path), None)
+    assert (len(examples.Y), what) == (41, f"all of {path}")
+    np.testing.assert_allclose(examples.X, np.load(path)["X"].reshape(41, 6), rtol=1e-6)
+
+
 def test_a_language_model_does_not_predict_and_a_classifier_does_not_sample(runs):
     with pytest.raises(
-        TypeError, match=r"^predict is for classifiers; this run is a language model: use run.sample"
+        TypeError, match=r"^predict is for classifiers, and this run is a language model; use sample\.$"
     ):
         runs["language"].predict(np.zeros((5, 6)))
     with pytest.raises(
-        TypeError, match=r"^sample is for language models; this run is a classifier: use run.predict"
+        TypeError, match=r"^sample is for language models, and this run is a classifier; use predict\.$"
     ):
         runs["two-layer"].sample("a", 3)
 

@@ -173,6 +173,41 @@ def test_a_parameter_that_is_not_finite_is_named():
         learner.step(*learner.batch(data.train, np.arange(5)), 0.01)
 
 
+def test_a_loss_that_is_not_finite_is_named_where_every_parameter_and_gradient_is(monkeypatch):
+    data, model = table(), classifier()
+    learner = learner_of(model)
+    scored = learner._scored
+
+    def endless(X, Y):
+        loss, accuracy = scored(X, Y)
+        return loss + math.inf, accuracy
+
+    monkeypatch.setattr(learner, "_scored", endless)
+    with pytest.raises(FloatingPointError, match=r"^the loss$"):
+        learner.step(*learner.batch(data.train, np.arange(5)), 0.01)
+
+
+def test_float64_examples_teach_a_float32_classifier_as_float32_ones_do():
+    data = table()
+    double = [Examples(part.X.astype(float), part.Y) for part in (data.train, data.validation, data.test)]
+    runs = [
+        fit(classifier(), given, epochs=2, lr=0.01, batch_size=5)
+        for given in (data, Data(*double, data.labels, data.scaling, data.shape))
+    ]
+    assert runs[0].history["validation_loss"] == runs[1].history["validation_loss"]
+
+
+@pytest.mark.parametrize("wrong", [3, -1])
+@pytest.mark.parametrize("part", ["train", "validation"])
+@pytest.mark.parametrize("model", [lambda: TwoLayerNN(6, 4, 3), classifier])
+def test_a_label_out_of_range_is_refused(model, part, wrong):
+    data = table()
+    getattr(data, part).Y[2] = wrong
+    found = "0 to 3" if wrong == 3 else "-1 to 2"
+    with pytest.raises(ValueError, match=rf"^Y must be class indices from 0 to 2; got {found}\.$"):
+        fit(model(), data, epochs=1, lr=0.1, batch_size=4)
+
+
 def without_validation(data):
     empty = Examples(data.train.X[:0], data.train.Y[:0])
     return dataclasses.replace(data, validation=empty)
@@ -181,14 +216,14 @@ def without_validation(data):
 @pytest.mark.parametrize(
     ("model", "data", "message"),
     [
-        (lambda: TwoLayerNN(5, 4, 3), table, "input_dim of the model makes 5, but the data has 6: as many "
-         "numbers an example has"),
-        (lambda: TwoLayerNN(6, 4, 2), table, "num_classes of the model makes 2, but the data has 3: as many "
-         "labels there are"),
+        (lambda: TwoLayerNN(5, 4, 3), table, r"input_dim makes 5 numbers, but an example has 6; "
+         r"build the model for 6\.$"),
+        (lambda: TwoLayerNN(6, 4, 2), table, r"num_classes=2, but the data has 3 labels; use 3\.$"),
         (lambda: TwoLayerNN(6, 4, 3), lambda: text(np.arange(20) % 3), "data is a text, and this model "
          "learns from examples with labels; use a LanguageModel"),
-        (lambda: classifier((2, 2)), table, "input_shape of the model makes 4, but the data has 6"),
-        (lambda: classifier((3, 2), 4), table, "num_classes of the model makes 4, but the data has 3"),
+        (lambda: classifier((2, 2)), table, r"input_shape makes 4 numbers, but an example has 6; "
+         r"build the model for 6\.$"),
+        (lambda: classifier((3, 2), 4), table, r"num_classes=4, but the data has 3 labels; use 3\.$"),
         (classifier, lambda: text(np.arange(20) % 3), "data is a text, and this model learns from examples"),
         (lambda: language_model(3, 4), table, "data is a table or images, and a LanguageModel learns from a "
          "text; use a SequenceClassifier"),

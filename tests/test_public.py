@@ -67,6 +67,12 @@ assert run.predict([[0.0] * 64]).labels.shape == (1,)
     assert result.returncode == 0, result.stderr
 
 
+def test_the_mark_of_a_typed_package_is_shipped():
+    from importlib.resources import files
+
+    assert (files("clearhead") / "py.typed").is_file()
+
+
 def test_the_version_is_that_of_the_installed_package():
     from importlib.metadata import version
 

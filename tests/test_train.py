@@ -340,6 +340,26 @@ def test_ctrl_c_keeps_what_was_learnt(make, data):
     assert_same_weights(run.model, copies[1])
 
 
+def test_ctrl_c_says_on_standard_error_when_it_came(capsys):
+    def interrupt(run):
+        if run.history["epoch"] == [1, 2]:
+            raise KeyboardInterrupt
+
+    fit(network(), table(), epochs=9, lr=0.05, batch_size=5, on_epoch=interrupt)
+    said = "stopped by Ctrl-C in epoch 2; what was learnt until then is kept\n"
+    assert capsys.readouterr() == ("", said)
+
+
+def test_ctrl_c_before_the_first_step_leaves_the_model_as_it_was(monkeypatch):
+    def interrupt(bar):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train._Bar, "__enter__", interrupt)
+    run = fit(network(), table(), epochs=9, lr=0.05, batch_size=5)
+    assert run.config["training"]["interrupted"] is True
+    assert_same_weights(run.model, network())
+
+
 def test_ctrl_c_within_an_epoch_leaves_every_list_of_the_same_length():
     class Interrupted(Recorded):
         def update(self, X, Y, lr):
@@ -488,6 +508,9 @@ def test_a_language_model_learns_a_text_that_repeats():
         ({"lr": -0.1}, ValueError, "lr=-0.1 must be above 0: a step goes against the gradient."),
         ({"lr": math.nan}, ValueError, "lr=nan must be above 0"),
         ({"lr": math.inf}, ValueError, "lr=inf must be above 0"),
+        ({"lr": "0.1"}, TypeError, "lr='0.1' must be a number."),
+        ({"lr": None}, TypeError, "lr=None must be a number."),
+        ({"data": "digits"}, TypeError, "data must be what load_data returns; got str."),
         ({"epochs": 5, "steps": 4}, ValueError, "steps=4 leaves some of the epochs=5 without a step; use "
          "fewer epochs."),
         ({"schedule": "linear"}, ValueError, "schedule='linear' must be one of constant, cosine."),
@@ -497,7 +520,7 @@ def test_arguments_that_do_not_fit_are_refused_before_anything_is_learnt(argumen
     model = network()
     before = copy.deepcopy(model.params)
     with pytest.raises(error, match="^" + re.escape(message)):
-        fit(model, table(), **{"epochs": 2, "lr": 0.1, "batch_size": 5, **arguments})
+        fit(model, **{"data": table(), "epochs": 2, "lr": 0.1, "batch_size": 5, **arguments})
     assert_same_weights(model, before)
 
 
@@ -508,14 +531,23 @@ def test_patience_without_validation_is_refused():
         fit(network(), without_validation(table()), epochs=2, lr=0.1, batch_size=5, patience=3)
 
 
+@pytest.mark.parametrize("part", ["train", "validation"])
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_examples_that_are_not_finite_are_refused(bad):
+def test_examples_that_are_not_finite_are_refused(bad, part):
     data = table()
-    data.train.X[3, 2] = bad
+    getattr(data, part).X[3, 2] = bad
     with pytest.raises(
-        ValueError, match=r"^data.train.X holds a number that is not finite; replace or leave"
+        ValueError, match=rf"^data\.{part}\.X holds a number that is not finite; replace or leave out"
     ):
         fit(network(), data, epochs=2, lr=0.1, batch_size=5)
+
+
+@pytest.mark.parametrize(("make", "data"), [(network, table), (classifier, table), (language_model, text)])
+def test_a_training_set_without_examples_is_refused(make, data):
+    whole = data()
+    empty = dataclasses.replace(whole, train=Examples(whole.train.X[:0], whole.train.Y[:0]))
+    with pytest.raises(ValueError, match=r"^data\.train has no examples; there is nothing to learn from\.$"):
+        fit(make(), empty, epochs=2, lr=0.1, batch_size=5)
 
 
 def test_a_model_of_another_kind_is_refused():

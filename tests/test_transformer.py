@@ -318,6 +318,17 @@ def test_the_patches_of_an_image_are_its_tokens_row_by_row(patch, channels):
     assert_exact(tokens, expected)
 
 
+def test_one_number_is_a_shape_and_a_square_patch():
+    row = SequenceClassifier(5, CLASSES)
+    assert row.settings == SequenceClassifier((5,), CLASSES).settings
+    assert row.tokens(numbers(B, 5)).shape == (B, 5, 1)
+    square = SequenceClassifier((4, 6), CLASSES, patch=2)
+    assert square.settings == SequenceClassifier((4, 6), CLASSES, patch=(2, 2)).settings
+    assert square.tokens(numbers(B, 4, 6)).shape == (B, 6, 4)
+    refused("patch=(0, 0) must divide an example of 4 by 6; without a patch each row is a token.",
+            SequenceClassifier, (4, 6), CLASSES, patch=0)  # fmt: skip
+
+
 def test_each_feature_of_a_table_row_is_a_token():
     X, tokens = made_tokens((5,))
     assert tokens.shape == (B, 5, 1)
@@ -632,9 +643,31 @@ def test_a_model_without_a_block_is_refused():
     refused(message, SequenceClassifier, (5, 4), CLASSES, num_layers=0)
 
 
+@pytest.mark.parametrize("size", [0, -2])
+def test_a_size_below_one_is_refused(size):
+    refused(f"num_classes={size} must be at least 1.", SequenceClassifier, (5, 4), size)
+    refused(f"num_symbols={size} must be at least 1.", LanguageModel, size)
+    refused(f"context={size} must be at least 1.", LanguageModel, SYMBOLS, size)
+    refused(f"model_dim={size} must be at least 1.", LanguageModel, SYMBOLS, model_dim=size)
+    refused(f"model_dim={size} must be at least 1.", SequenceClassifier, (5, 4), CLASSES, model_dim=size)
+
+
+@pytest.mark.parametrize("size", [2.0, "2", None])
+def test_a_size_that_is_no_whole_number_is_refused(size):
+    for name, make, arguments in (
+        ("num_classes", SequenceClassifier, {"input_shape": (5, 4)}),
+        ("num_layers", SequenceClassifier, {"input_shape": (5, 4), "num_classes": CLASSES}),
+        ("model_dim", SequenceClassifier, {"input_shape": (5, 4), "num_classes": CLASSES}),
+        ("num_symbols", LanguageModel, {}),
+        ("context", LanguageModel, {"num_symbols": SYMBOLS}),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}={re.escape(repr(size))} must be a whole number\\.$"):
+            make(**arguments, **{name: size})
+
+
 def test_heads_that_do_not_fit_are_refused_by_attention():
     refused("num_heads=0 leaves nothing to attend with; use at least 1.", Block, 0, 12)
-    refused("model_dim=2 leaves num_heads=3 heads without a dimension each; use at least 3.",
+    refused("model_dim=2 is too small for num_heads=3; use a model_dim of at least 3, or at most 2 heads.",
             LanguageModel, SYMBOLS, model_dim=2, num_heads=3)  # fmt: skip
 
 
@@ -647,7 +680,7 @@ def test_an_input_shape_of_no_known_kind_is_refused(shape):
 
 @pytest.mark.parametrize("patch", [(3, 2), (2, 4), (0, 2), (8, 6), [2, -3]])
 def test_a_patch_that_does_not_divide_the_image_is_refused(patch):
-    message = f"patch={tuple(patch)} must divide the image of 4 by 6; use one such as (1, 6)."
+    message = f"patch={tuple(patch)} must divide an example of 4 by 6; without a patch each row is a token."
     refused(message, SequenceClassifier, (4, 6), CLASSES, patch=patch)
 
 

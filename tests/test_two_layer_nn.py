@@ -798,6 +798,8 @@ def test_values_kept_from_other_examples_are_refused():
 
 
 INDICES = "Y as class indices must be whole numbers from 0 to 2; got "
+ONE_HOT = ("Y as one-hot rows must each sum to 1, with nothing below 0; "
+           "for class indices, pass (examples,).")  # fmt: skip
 SHAPE = "Y must be (5,) class indices or (5, 3) one-hot, a row for each of at least one example; got "
 
 
@@ -810,8 +812,8 @@ SHAPE = "Y must be (5,) class indices or (5, 3) one-hot, a row for each of at le
         (ValueError, 1, SHAPE + "()."),
         (TypeError, list("abcab"), "Y must hold numbers; got <U1. Number the labels from 0, "
                                    "as np.unique(Y, return_inverse=True)[1] does."),
-        (ValueError, np.ones((5, 3)), "Y as one-hot rows must each sum to 1; "
-                                      "for class indices, pass (examples,)."),
+        (ValueError, np.ones((5, 3)), ONE_HOT),
+        (ValueError, [[1.5, -0.5, 0], *np.eye(3)[[0, 1, 2, 1]]], ONE_HOT),
         (ValueError, [0, 1, 2, 3, 0], INDICES + "0 to 3."),
         (ValueError, [0, 1, 2, -1, 0], INDICES + "-1 to 2."),
         (ValueError, [0, 1, 1.5, 1, 0], INDICES + "0.0 to 1.5."),
@@ -836,6 +838,16 @@ def test_a_refused_step_leaves_the_parameters_as_they_were():
     assert_same(net.params, before)
 
 
+@pytest.mark.parametrize("lr", [0, -0.5, np.nan, np.inf])
+def test_a_learning_rate_that_is_not_above_zero_or_not_finite_is_refused_by_a_step(lr):
+    net, X, Y = drawn()
+    before = copied(net.params)
+    message = f"lr={lr} must be above 0 and finite: a step goes against the gradient."
+    refused(ValueError, message, net.train_step, X, Y, lr)
+    refused(ValueError, message, net.update, X, Y, lr)
+    assert_same(net.params, before)
+
+
 def test_no_examples_at_all_are_refused_where_a_mean_is_taken():
     net, X, _ = drawn()
     message = ("Y must be (0,) class indices or (0, 3) one-hot, a row for each of at least one "
@@ -855,8 +867,8 @@ def test_probabilities_without_a_row_for_each_example_are_refused():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"lr": 0}, "lr=0 must be above 0: a step goes against the gradient."),
-        ({"lr": -0.5}, "lr=-0.5 must be above 0: a step goes against the gradient."),
+        ({"lr": 0}, "lr=0 must be above 0 and finite: a step goes against the gradient."),
+        ({"lr": -0.5}, "lr=-0.5 must be above 0 and finite: a step goes against the gradient."),
         ({"n_epochs": 0}, "n_epochs=0 and batch_size=2 must be at least 1, "
                           "log_interval=1 at least 0."),
         ({"batch_size": 0}, "n_epochs=1 and batch_size=0 must be at least 1, "
