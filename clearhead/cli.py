@@ -279,7 +279,7 @@ def _train_into(
     if past and run.history["train_loss"][-1] > 2 * loss:
         _say(f"the loss is far above {loss:.2f}, which mere guessing has; try a lower --lr")
     follow = "sample" if run.kind == "language" else "evaluate"
-    _say(f"written to {folder}; next: clearhead {follow} {shlex.quote(str(folder))}")
+    _say(f"written to {folder}; next:\n  clearhead {follow} {shlex.quote(str(folder))}")
     if training.get("interrupted"):
         sys.exit(130)
 

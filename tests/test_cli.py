@@ -155,11 +155,14 @@ def test_a_network_is_trained_evaluated_and_used_on_the_digits(tmp_path, monkeyp
     assert out[0] == "digits: 1,257 examples to train, 270 to validate, 270 to test; 10 labels"
     assert out[1] == f"two-layer: {64 * 24 + 24 + 24 * 10 + 10:,} parameters"
     assert out[2] == "epoch  train loss  accuracy %  validation loss  accuracy %  seconds"
-    assert [int(line.split()[0]) for line in out[3:-1]] == list(range(1, 13))
-    assert out[-1] == "written to runs/two-layer-digits; next: clearhead evaluate runs/two-layer-digits"
+    assert [int(line.split()[0]) for line in out[3:-2]] == list(range(1, 13))
+    assert out[-2:] == [
+        "written to runs/two-layer-digits; next:",
+        "  clearhead evaluate runs/two-layer-digits",
+    ]
 
     run = load("runs/two-layer-digits")
-    for i, line in enumerate(out[3:-1]):
+    for i, line in enumerate(out[3:-2]):
         shown = [float(cell) for cell in line.split()[1:5]]
         kept = [run.history[name][i] for name in list(cli.COLUMNS)[1:5]]
         np.testing.assert_allclose(shown, kept, atol=0.00501)
@@ -239,7 +242,7 @@ def test_epochs_are_shown_about_ten_times_the_first_and_last_always(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "fruit.csv")
     out = succeed(capsys, "train", "two-layer", "--data", "fruit.csv", "--target", "kind", "--epochs", 35)
-    shown = [int(line.split()[0]) for line in out.splitlines()[3:-1]]
+    shown = [int(line.split()[0]) for line in out.splitlines()[3:-2]]
     assert shown == [1, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 35]
 
 
@@ -266,7 +269,7 @@ def test_a_loss_above_that_of_guessing_gets_a_hint(here, capsys):
 
 def test_the_next_command_can_be_typed_for_a_folder_with_a_space(here, capsys):
     out = succeed(capsys, *NETWORK, "--out", "my run")
-    assert out.endswith("written to my run; next: clearhead evaluate 'my run'\n")
+    assert out.endswith("written to my run; next:\n  clearhead evaluate 'my run'\n")
     succeed(capsys, *shlex.split(out.rpartition("clearhead ")[2]))
 
 
@@ -560,7 +563,7 @@ def test_a_real_ctrl_c_writes_what_was_learnt_and_exits_with_130(tmp_path):
     said = re.fullmatch(
         r"stopped by Ctrl-C in epoch (\d+); what was learnt until then is kept\n", error.decode()
     )
-    folder = re.fullmatch(r"written to (\S+); next: clearhead evaluate \1\n", out.decode())[1]
+    folder = re.fullmatch(r"written to (\S+); next:\n  clearhead evaluate \1\n", out.decode())[1]
     run = load(tmp_path / folder)
     assert 1 <= len(run.history["epoch"]) <= int(said[1]) <= len(run.history["epoch"]) + 1
     assert run.config["training"]["interrupted"] is True
@@ -601,7 +604,7 @@ def test_two_ctrl_c_at_once_and_one_while_saving_still_leave_a_whole_run(tmp_pat
     assert process.returncode == 130
     assert error.startswith(b"stopped by Ctrl-C in epoch ")
     assert error.count(b"\n") == 1
-    assert out == b"written to run; next: clearhead evaluate run\n"
+    assert out == b"written to run; next:\n  clearhead evaluate run\n"
     assert load(tmp_path / "run").config["training"]["interrupted"] is True
 
 
