@@ -153,12 +153,12 @@ class Run:
         lines = [json.dumps(record) for record in records(self.history)]
         config = {"format": FORMAT, **self.config, "labels": self.labels,
                   "scaling": self.scaling and self.scaling.to_json()}  # fmt: skip
-        replace(folder / "model.safetensors", bytes_of(parameters(self.model)))
-        replace(folder / "history.jsonl", "".join(line + "\n" for line in lines).encode())
-        replace(
-            folder / "config.json",
-            (json.dumps(config, indent=2, ensure_ascii=False, default=np.generic.item) + "\n").encode(),
-        )
+        text = json.dumps(config, indent=2, ensure_ascii=False, default=np.generic.item)
+        replace({
+            folder / "model.safetensors": bytes_of(parameters(self.model)),
+            folder / "history.jsonl": "".join(line + "\n" for line in lines).encode(),
+            folder / "config.json": f"{text}\n".encode(),
+        })  # fmt: skip
 
 
 def load(path: str | os.PathLike[str]) -> Run:
@@ -281,14 +281,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one, never half of it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+def replace(files: dict[Path, bytes]) -> None:
+    """Write files so that a crash leaves each old or new, never half of it.
+
+    All are on the disk before the first takes its place, so that they hardly ever differ in age.
+    """
+    new = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in files}
     try:
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
+        for path, content in files.items():
+            with new[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in files:
+            os.replace(new[path], path)
     finally:
-        new.unlink(missing_ok=True)
+        for path in files:
+            new[path].unlink(missing_ok=True)

@@ -363,9 +363,12 @@ def predict(run: str, file: str, out: str | None) -> None:
     elif Path(out).is_dir():
         raise IsADirectoryError(f"{out} is a folder; name a file with --out.")
     else:
+        path, content = Path(out), text.getvalue().encode("utf-8")
         # A device such as /dev/null is written to, not replaced by a file.
-        write = Path.write_bytes if Path(out).exists() and not Path(out).is_file() else replace
-        write(Path(out), text.getvalue().encode("utf-8"))
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            replace({path: content})
         print(f"{len(labels):,} labels written to {out}")
 
 
