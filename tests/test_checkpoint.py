@@ -24,14 +24,6 @@ KINDS = ("two-layer", "attention", "language")
 NAMES = ("ant", "bee", "고양이")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def table(folder):
     """Images of 3 by 2 with 3 classes by name, 41 of them, in units of their own."""
     generator = np.random.default_rng(0)

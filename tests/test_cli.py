@@ -17,7 +17,6 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 from clearhead import cli, load, load_data
@@ -86,14 +85,6 @@ def write_idx(folder):
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes()))
         header = bytes([0, 0, 8, 1]) + struct.pack(">I", count)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(header + labels.tobytes())
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,6 @@ from clearhead.two_layer_nn import TwoLayerNN
 NOTHING = Examples(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def table(num_train=23, num_features=6, num_classes=3, seed=0):
     """A table by hand: 23 to train, 7 to validate, 5 to test; 6 features, 3 classes."""
     generator = np.random.default_rng(seed)

@@ -24,14 +24,6 @@ NOTHING = Examples(np.zeros(0, np.int64), np.zeros(0, np.int64))
 LISTS = ("epoch", "lr", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def table(num_train=23, seed=0, wrong_validation=False):
     """23 to train, 7 to validate, 5 to test; 6 features, 3 classes that can be told apart."""
     generator = np.random.default_rng(seed)
