@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILES = ("config.json", "history.jsonl", "model.safetensors")
+HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
+           "validation_loss", "validation_accuracy", "seconds")  # fmt: skip
 
 
 class Prediction(NamedTuple):
@@ -251,10 +253,6 @@ def examples_of(run: Run, name: str | None, target: str | None) -> tuple[Example
             f"{name} has no labels to compare with; pass a table and --target, or IDX files with labels."
         )
     return Examples(run.scaled(raw.X), class_indices(raw.Y, run.labels)), what
-
-
-HISTORY = ("epoch", "lr", "train_loss", "train_accuracy",
-           "validation_loss", "validation_accuracy", "seconds")  # fmt: skip
 
 
 def check_folder(path: str | os.PathLike[str]) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import numpy as np
 from rich.console import Console
 
 from clearhead.checkpoint import (
@@ -33,6 +34,7 @@ from clearhead.models import kind_of, parameters, probabilities_of
 from clearhead.options import COUNT, DATA, TARGET, example, learning_options, option, options, size_options
 from clearhead.scores import Scores
 from clearhead.train import fit
+from clearhead.two_layer_nn import cross_entropy
 
 if TYPE_CHECKING:
     from clearhead.models import Model
@@ -326,15 +328,17 @@ def evaluate(run: str, data: str | None, target: str | None) -> None:
     """Accuracy, each class and the confusion matrix, on the test set."""
     loaded = load(run)
     examples, what = examples_of(loaded, data, target)
-    loss, accuracy = learner_of(loaded.model).evaluate(examples)
     if loaded.kind == "language":
+        loss, accuracy = learner_of(loaded.model).evaluate(examples)
         print(f"{what}: {len(examples.X):,} characters")
         print(f"loss {loss:.4f} a character (perplexity {math.exp(loss):.3f}), accuracy {accuracy:.2f} %")
         return
-    guessed = probabilities_of(loaded.model, examples.X).argmax(axis=1)
+    y = probabilities_of(loaded.model, examples.X)
+    scores = Scores.of(examples.Y, y.argmax(axis=1), loaded.labels)
+    loss = cross_entropy(y, np.eye(len(loaded.labels))[examples.Y])
     print(f"{what}: {len(examples.X):,} examples")
-    print(f"accuracy {accuracy:.2f} %, loss {loss:.4f}")
-    Console(highlight=False).print(Scores.of(examples.Y, guessed, loaded.labels))
+    print(f"accuracy {scores.accuracy:.2f} %, loss {loss:.4f}")
+    Console(highlight=False).print(scores)
 
 
 @cli.command(epilog=example("clearhead predict runs/two-layer-iris new.csv --out answers.csv"))

@@ -124,7 +124,7 @@ class ClassifierLearner:
             group["lr"] = lr
         loss, accuracy = self._scored(X, Y)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         try:
             # Refused before it scales, which would spread one NaN over every gradient.
             self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, error_if_nonfinite=True)
