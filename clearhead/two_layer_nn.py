@@ -17,6 +17,14 @@ from numbers import Integral
 
 import numpy as np
 
+try:
+    from clearhead.blas import add_product
+except ImportError:  # Pasted into a notebook: the same in two operations.
+
+    def add_product(total, left, right, factor):
+        """total (I,K) += factor · left (I,J) right (J,K), in place."""
+        total += factor * (left @ right)
+
 
 def hidden_sum(X, W1, b1):
     """z1[N,H] = X W1 + b1: how strongly each example drives each hidden unit."""
@@ -25,7 +33,12 @@ def hidden_sum(X, W1, b1):
 
 def hidden_values(z1):
     """h[N,H] = σ(z1): each drive squashed into (0, 1)."""
-    return 0.5 * np.tanh(0.5 * z1) + 0.5
+    # 0.5 tanh(0.5 z1) + 0.5, in one array: nothing overflows, and little memory is waited for.
+    h = 0.5 * z1
+    np.tanh(h, out=h)
+    h *= 0.5
+    h += 0.5
+    return h
 
 
 def output_sum(h, W2, b2):
@@ -41,12 +54,12 @@ def probabilities(z2):
 
 def cross_entropy(y, Y):
     """loss[] = -mean_N(Σ_C(Y ⊙ log(y))): the surprise at the right class, averaged over the examples."""
-    return -(Y * np.log(np.maximum(y, np.finfo(y.dtype).tiny))).sum(axis=1).mean()
+    return -(Y * np.log(np.maximum(y, np.finfo(y.dtype).tiny))).sum() / len(y)
 
 
 def accuracy(y, Y):
     """accuracy[] = 100 mean_N([argmax_C(y) = argmax_C(Y)]): the percentage of examples whose likeliest class is the right one."""
-    return 100 * (y.argmax(axis=1) == Y.argmax(axis=1)).mean()
+    return 100 * np.count_nonzero(y.argmax(axis=1) == Y.argmax(axis=1)) / len(y)
 
 
 def output_error(y, Y):
@@ -163,10 +176,10 @@ class TwoLayerNN:
         (5, 8)
         """
         X = self._examples(X)
-        W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
-        z1 = hidden_sum(X, W1, b1)
+        params = self.params
+        z1 = hidden_sum(X, params["W1"], params["b1"])
         h = hidden_values(z1)
-        z2 = output_sum(h, W2, b2)
+        z2 = output_sum(h, params["W2"], params["b2"])
         y = probabilities(z2)
         return y, {"X": X, "z1": z1, "h": h, "z2": z2, "y": y}
 
@@ -214,21 +227,6 @@ class TwoLayerNN:
         Y_hat = self._shares(Y_hat)
         return accuracy(Y_hat, self._one_hot(Y, *Y_hat.shape))
 
-    def update(self, X, Y, lr):
-        """One step of every parameter against its gradient; returns the probabilities (N,C) before it.
-
-        >>> TwoLayerNN(4, 8, 3).update(np.eye(4), [0, 1, 2, 1], lr=0.5).shape
-        (4, 3)
-        """
-        if not 0 < lr < np.inf:
-            raise ValueError(f"lr={lr} must be above 0 and finite: a step goes against the gradient.")
-        y, ff_dict = self.forward(X)
-        grads = self.backward(X, Y, ff_dict)
-        # A NumPy number for lr, as a schedule makes it, would turn float32 into float64.
-        self.params = {name: updated(value, grads["d" + name], float(lr))
-                       for name, value in self.params.items()}  # fmt: skip
-        return y
-
     def train_step(self, X_batch, Y_batch, lr):
         """One gradient-descent update on a batch; returns the batch's loss before it.
 
@@ -237,8 +235,32 @@ class TwoLayerNN:
         >>> bool(second < first)
         True
         """
-        y = self.update(X_batch, Y_batch, lr)
+        lr = self._rate(lr)
+        y, ff_dict = self.forward(X_batch)
+        grads = self.backward(X_batch, Y_batch, ff_dict)
+        self.params = {name: updated(value, grads["d" + name], lr) for name, value in self.params.items()}
         return self.compute_loss(Y_batch, y)
+
+    def update(self, X, Y, lr):
+        """The same step, quickly: what `train` repeats. Returns the probabilities (N,C) before it.
+
+        The parameters change in place, and no weight's gradient is held: it is a product, which is
+        added to the weight while it is made. One-hot rows of Y are believed, not checked again.
+
+        >>> TwoLayerNN(4, 8, 3).update(np.eye(4), [0, 1, 2, 1], lr=0.5).shape
+        (4, 3)
+        """
+        lr, X = self._rate(lr), self._examples(X)
+        W1, b1, W2, b2 = map(self.params.get, ("W1", "b1", "W2", "b2"))
+        h = hidden_values(hidden_sum(X, W1, b1))
+        y = probabilities(output_sum(h, W2, b2))
+        dz2 = output_error(y, Y if np.shape(Y) == y.shape else self._one_hot(Y, *y.shape))
+        dz1 = hidden_error(hidden_values_error(dz2, W2), h)
+        add_product(W2, h.T, dz2, -lr)
+        add_product(W1, X.T, dz1, -lr)
+        b2 -= lr * output_bias_gradient(dz2)
+        b1 -= lr * hidden_bias_gradient(dz1)
+        return y
 
     def train(self, X, Y, X_val, Y_val, lr, n_epochs, batch_size, log_interval=1):
         """Mini-batch gradient descent: every example once an epoch, in a new order, the last batch
@@ -261,6 +283,7 @@ class TwoLayerNN:
         X = self._examples(X)
         Y = self._one_hot(Y, len(X), self.params["b2"].size)
         validates = X_val is not None and len(X_val) > 0
+        self._own_parameters()
         history = {name: [] for name in
                    ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")}  # fmt: skip
 
@@ -269,9 +292,10 @@ class TwoLayerNN:
             loss = correct = 0.0
             for start in range(0, len(X), batch_size):
                 rows = order[start : start + batch_size]
-                y = self.update(X[rows], Y[rows], lr)
-                loss += len(rows) * float(cross_entropy(y, Y[rows]))
-                correct += len(rows) * float(accuracy(y, Y[rows]))
+                X_batch, Y_batch = X.take(rows, axis=0), Y.take(rows, axis=0)
+                y = self.update(X_batch, Y_batch, lr)
+                loss += len(rows) * float(cross_entropy(y, Y_batch))
+                correct += len(rows) * float(accuracy(y, Y_batch))
             history["train_loss"].append(loss / len(X))
             history["train_accuracy"].append(correct / len(X))
             if validates:
@@ -283,6 +307,17 @@ class TwoLayerNN:
                           for name, numbers in history.items() if numbers)  # fmt: skip
                 print(f"epoch {epoch}: {', '.join(latest)}")
         return history
+
+    @staticmethod
+    def _rate(lr):
+        if not 0 < lr < np.inf:
+            raise ValueError(f"lr={lr} must be above 0 and finite: a step goes against the gradient.")
+        # A NumPy number, as a schedule makes it, would turn float32 into float64.
+        return float(lr)
+
+    def _own_parameters(self):
+        """Copies, so that what is in place from here on changes no array that somebody else holds."""
+        self.params = {name: np.array(value, self.dtype, order="C") for name, value in self.params.items()}
 
     def _examples(self, X):
         X = np.asarray(X)

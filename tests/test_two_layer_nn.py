@@ -1,6 +1,7 @@
 """The network against closed forms, slow loops, other libraries, differences and laws."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -558,6 +559,81 @@ def test_a_step_leaves_the_parameters_that_it_started_from_as_they_were():
     before = copied(held)
     net.train_step(X, Y, lr=0.3)
     assert_same(held, before)
+
+
+def large(dtype):
+    """A network whose products BLAS adds in place."""
+    return drawn(examples=30, features=200, hiddens=180, classes=3, dtype=dtype)
+
+
+@FLOATS
+@pytest.mark.parametrize("make", [lambda dtype: drawn(dtype=dtype), large])
+def test_the_quick_update_has_the_values_and_gradients_of_the_steps(make, dtype):
+    net, X, Y = make(dtype)
+    expected, grads = net.forward(X)[0], gradients_of(net, X, Y)
+    before = copied(net.params)
+    y = net.update(X, Y, lr=0.3)
+    np.testing.assert_array_equal(y, expected)
+    for name in PARAMS:
+        stepped = steps.updated(before[name], grads[f"d{name}"], 0.3)
+        rounding = 4 * np.finfo(dtype).eps * abs(stepped).max()
+        np.testing.assert_allclose(net.params[name], stepped, rtol=0, atol=rounding, err_msg=name)
+        assert abs(stepped - before[name]).max() > 100 * rounding, "the step must be seen"
+
+
+@FLOATS
+def test_small_networks_are_updated_quickly_to_the_very_same_bits(dtype):
+    (net, X, Y), (other, _, _) = drawn(dtype=dtype), drawn(dtype=dtype)
+    for lr in (0.3, np.float64(0.1), np.float32(0.2)):
+        net.update(X, one_hot(Y).astype(dtype), lr)
+        other.train_step(X, Y, lr)
+    assert_same(net.params, other.params)
+
+
+def peak_of(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_training_needs_the_parameters_and_one_batch_besides_the_data():
+    net = TwoLayerNN(784, 256, 10, seed=0)
+    generator = np.random.default_rng(0)
+    X, Y = (
+        generator.random((1500, 784), np.float32),
+        one_hot(generator.integers(10, size=1500), 10).astype(np.float32),
+    )
+    training = dict(lr=0.1, n_epochs=1, batch_size=50, log_interval=0)
+    net.train(X, Y, X[:1], Y[:1], **training)
+    peak = peak_of(lambda: net.train(X, Y, X[:1], Y[:1], **training))
+    parameters = sum(value.nbytes for value in net.params.values())
+    batch = 50 * 4 * (784 + 5 * 256 + 5 * 10)
+    # X stays where it is (4.7 MB); of the weights there is one copy, and no gradient.
+    assert peak < 1.05 * (parameters + batch) < X.nbytes / 3
+
+
+def test_training_changes_no_array_that_somebody_holds():
+    net, X, Y = drawn()
+    held = dict(net.params)
+    before = copied(held)
+    net.train(X, Y, None, None, lr=0.5, n_epochs=2, batch_size=2, log_interval=0)
+    assert_same(held, before)
+    assert (net.params["W1"] != before["W1"]).all()
+
+
+def test_parameters_given_as_they_come_are_trained():
+    net, X, Y = drawn(dtype=np.float32)
+    other, _, _ = drawn(dtype=np.float32)
+    whole = {name: np.rint(value * 3) for name, value in net.params.items()}
+    net.params = {name: np.asfortranarray(value.astype(int)) for name, value in whole.items()}
+    net.params["b1"].flags.writeable = False
+    other.params = {name: value.astype(np.float32) for name, value in whole.items()}
+    for each in (net, other):
+        each.train(X, Y, None, None, lr=0.5, n_epochs=2, batch_size=2, log_interval=0)
+    assert_same(net.params, other.params)
 
 
 def numbered(examples=7):
