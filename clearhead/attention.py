@@ -23,6 +23,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+try:
+    from clearhead.linear import linear
+except ImportError:  # Pasted into a notebook: the layer as it is.
+
+    def linear(layer, x):
+        """layer(x)"""
+        return layer(x)
+
 
 def query_projection(x, Wq, bq):
     """queries[B,T,AK] = x Wqᵀ + bq: what each token looks for, all heads side by side."""
@@ -282,16 +290,17 @@ class CustomMultiHeadAttention(nn.Module):
         torch.Size([1, 3, 64])
         """
         self._check(x, mask)
-        queries, keys, values = self.query_proj(x), self.key_proj(x), self.value_proj(x)
+        queries, keys, values = (linear(projection, x) for projection in
+                                 (self.query_proj, self.key_proj, self.value_proj))  # fmt: skip
         q, k, v = (self.split_heads(tensor) for tensor in (queries, keys, values))
         if keep is None:
-            return self.out_proj(merged_heads(self._fused(q, k, v, mask, causal)))
+            return linear(self.out_proj, merged_heads(self._fused(q, k, v, mask, causal)))
         mask = self._allowed(x.shape[1], mask, causal, x.device).expand(len(x), self.num_heads, -1, -1)
         scores = attention_scores(q, k)
         weights = attention_weights(scores, mask)
         heads = head_outputs(weights, v)
         merged = merged_heads(heads)
-        output = self.out_proj(merged)
+        output = linear(self.out_proj, merged)
         keep.update({
             "x": x, "queries": queries, "keys": keys, "values": values, "q": q, "k": k, "v": v,
             "scores": scores, "mask": mask, "weights": weights, "heads": heads, "merged": merged,

@@ -33,6 +33,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from clearhead.attention import MultiHeadAttention, check_whole
+from clearhead.linear import linear
 
 
 def embedded(tokens, E, P):
@@ -128,8 +129,8 @@ class Block(nn.Module):
         normed = self.first_norm(x)
         attended = after_attention(x, self.attention(normed, mask, causal, inner))
         normed_2 = self.second_norm(attended)
-        wide = F.gelu(self.widen(normed_2))
-        out = attended + self.narrow(wide)
+        wide = F.gelu(linear(self.widen, normed_2))
+        out = attended + linear(self.narrow, wide)
         if keep is not None:
             keep.update(x=x, normed=normed, attention=inner, attended=attended,
                         normed_2=normed_2, wide=wide, out=out)  # fmt: skip
@@ -158,8 +159,8 @@ class _Transformer(nn.Module):
                 nn.init.zeros_(module.bias)
         nn.init.normal_(self.places, std=0.02)
         for block in self.blocks:
-            for linear in (block.attention.out_proj, block.narrow):
-                nn.init.normal_(linear.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)
+            for adding in (block.attention.out_proj, block.narrow):
+                nn.init.normal_(adding.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)
 
     def _through_blocks(self, x, causal, keep):
         kept = [None if keep is None else {} for _ in self.blocks]
@@ -232,7 +233,7 @@ class SequenceClassifier(_Transformer):
         keep: a dictionary, filled with tokens, x, blocks (a dictionary each), normed_3, pooled, y.
         """
         tokens = self.tokens(X)
-        x = self.embedding(tokens) + self.places
+        x = linear(self.embedding, tokens) + self.places
         normed_3 = self._through_blocks(x, False, keep)
         pooled = mean_token(normed_3)
         scores = self.classes(pooled)
@@ -279,7 +280,7 @@ class LanguageModel(_Transformer):
                              f"is {len(self.places)}; got {tuple(symbols.shape)}.")  # fmt: skip
         x = self.embedding(symbols) + self.places[: symbols.shape[1]]
         normed_3 = self._through_blocks(x, True, keep)
-        scores = self.symbols(normed_3)
+        scores = linear(self.symbols, normed_3)
         if keep is not None:
             tokens = F.one_hot(symbols, scores.shape[-1]).to(x.dtype)
             keep.update(tokens=tokens, x=x, p=scores.softmax(dim=-1))

@@ -31,9 +31,13 @@ ORDER = [
     "transformer",
     "attention",
     "two_layer_nn",
+    "linear",
+    "blas",
 ]
 WORK = ORDER[1 : ORDER.index("raw") + 1]
 THIRD_PARTY = {
+    "blas": {"numpy"},
+    "linear": {"torch"},
     "two_layer_nn": {"numpy"},
     "attention": {"torch"},
     "transformer": {"torch"},
@@ -75,9 +79,21 @@ def test_the_mathematics_knows_nothing_of_the_rest(name):
     assert others <= THIRD_PARTY[name]
 
 
+QUICKER = {"two_layer_nn": {"clearhead.blas"}, "attention": {"clearhead.linear"}}
+USED = {
+    "two_layer_nn": "print(TwoLayerNN(4, 3, 2, seed=0).train_step(np.eye(4), [0, 1, 1, 0], 0.5) > 0)\n"
+    "print(TwoLayerNN(4, 3, 2, seed=0).update(np.eye(4), [0, 1, 1, 0], 0.5).shape)",
+    "attention": "print(CustomMultiHeadAttention(2, 6)(torch.ones(3, 5, 6)).shape)",
+}
+
+
 @pytest.mark.parametrize("name", ["two_layer_nn", "attention"])
-def test_a_mathematics_file_can_be_pasted_into_a_notebook(name, tmp_path):
-    assert not any(module.startswith("clearhead") for module in imported(name))
+def test_a_mathematics_file_can_be_pasted_into_a_notebook_without_the_package(name, tmp_path):
+    ours = {module for module in imported(name) if module.startswith("clearhead")}
+    assert ours == QUICKER[name]
+    source = (PACKAGE / f"{name}.py").read_text("utf-8")
     pasted = tmp_path / "pasted.py"
-    pasted.write_text((PACKAGE / f"{name}.py").read_text("utf-8"), "utf-8")
-    subprocess.run([sys.executable, "-I", pasted], check=True)
+    absent = "import sys\nsys.modules['clearhead'] = None\n"
+    pasted.write_text(f"{absent}{source}\n{USED[name]}\n", "utf-8")
+    result = subprocess.run([sys.executable, "-I", pasted], check=True, capture_output=True, text=True)
+    assert result.stdout == {"two_layer_nn": "True\n(4, 2)\n", "attention": "torch.Size([3, 5, 6])\n"}[name]
