@@ -2,9 +2,12 @@
 
 import sys
 
+from clearhead.processor import use_avx512
+
 
 def main() -> None:
     """Load the command line and run it; Ctrl-C meanwhile ends it quietly."""
+    use_avx512()
     try:
         from clearhead import cli
 

@@ -1,4 +1,4 @@
-"""The command line: train, evaluate, predict, sample. Bad input gets one line and exit code 2."""
+"""The command line: train, evaluate, predict, sample, bench. Bad input gets one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 import numpy as np
 from rich.console import Console
 
+from clearhead.bench import advice, machine, race, table
 from clearhead.checkpoint import (
     Run,
     check_folder,
@@ -27,6 +29,7 @@ from clearhead.checkpoint import (
     load,
     replace,
 )
+from clearhead.contests import SHORT
 from clearhead.data import Data, load_data
 from clearhead.formats import NAMES, TABLE_SUFFIXES, read
 from clearhead.learners import learner_of
@@ -400,3 +403,20 @@ def sample(run: str, prompt: str | None, length: int, temperature: float, seed: 
     if prompt is None:
         prompt = "\n" if "\n" in loaded.labels else loaded.labels[0]
     click.echo(loaded.sample(prompt, length, temperature=temperature, seed=seed))
+
+
+@cli.command(epilog=example("clearhead bench two-layer"))
+@click.argument("what", type=click.Choice(list(SHORT)), required=False)
+def bench(what: str | None) -> None:
+    """How fast, beside what one would use instead, on this machine."""
+    print(textwrap.fill(machine(), 79))
+    screen, status = Console(highlight=False), Console(stderr=True)
+    for contest in SHORT[what] if what else itertools.chain(*SHORT.values()):
+        print(f"\n{contest.title}", flush=True)
+        with status.status("timing ..."):
+            timings = race(contest)
+        screen.print(table(timings), end="")
+        if absent := contest.absent():
+            print(f"not installed, so not here: {', '.join(absent)}")
+        if hint := advice(timings):
+            print(textwrap.fill(hint, 79))

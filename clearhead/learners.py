@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from clearhead.data import Data, Examples
-from clearhead.models import probabilities_of
+from clearhead.models import parameters, probabilities_of
 from clearhead.raw import Array
 from clearhead.two_layer_nn import TwoLayerNN, accuracy, cross_entropy
 
@@ -60,6 +60,7 @@ class NetworkLearner:
 
     def __init__(self, model: TwoLayerNN) -> None:
         self.model, self.num_classes = model, model.params["b2"].size
+        model.params = parameters(model)  # Its own from here on: an update is in place.
         self.one_hot = np.eye(self.num_classes, dtype=model.dtype)
 
     def check(self, data: Data) -> None:
@@ -73,7 +74,7 @@ class NetworkLearner:
         return generator.permutation(len(examples.X))
 
     def batch(self, examples: Examples, rows: Array) -> tuple[Array, Array]:
-        return examples.X[rows], self.one_hot[examples.Y[rows]]
+        return examples.X.take(rows, axis=0), self.one_hot[examples.Y[rows]]
 
     def step(self, X: Array, Y: Array, lr: float) -> tuple[float, float]:
         y = self.model.update(X, Y, lr)

@@ -10,8 +10,6 @@ autocast, torch.func, torch.compile.
 from __future__ import annotations
 
 import functools
-import platform
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.functional import linear as plain_product
 from torch.nn.modules import module as modules
+
+from clearhead import processor
 
 SMALL = (
     2**22
@@ -104,7 +104,7 @@ def _is_plain(layer: Any, x: Tensor) -> bool:
 @functools.cache
 def _is_quicker() -> bool:
     """Whether oneDNN uses what MKL leaves idle, and is right: tried once, on numbers that add exactly."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or "AMD" not in _vendor():
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not processor.is_amd():
         return False
     try:
         with torch.inference_mode(False), torch.enable_grad():
@@ -119,9 +119,3 @@ def _is_quicker() -> bool:
         return all(torch.equal(ours, theirs) for ours, theirs in zip(*results, strict=True))
     except (AttributeError, RuntimeError):
         return False
-
-
-def _vendor() -> str:
-    """Who made the processor, as the system says."""
-    described = Path("/proc/cpuinfo")
-    return described.read_text("utf-8", "replace") if described.exists() else platform.processor()

@@ -1,6 +1,7 @@
 """The network against closed forms, slow loops, other libraries, differences and laws."""
 
 import re
+import time
 import tracemalloc
 
 import numpy as np
@@ -957,3 +958,49 @@ def test_settings_that_train_nothing_are_refused(changed, message):
     net, X, Y = drawn()
     training = dict(lr=0.5, n_epochs=1, batch_size=2, log_interval=1) | changed
     refused(ValueError, message, net.train, X, Y, None, None, **training)
+
+
+# Speed, only where it is stable
+
+
+def inline(net, X, Y):
+    """Forward and backward written out, no function for a step."""
+    W1, b1, W2, b2 = (net.params[name] for name in PARAMS)
+    half = np.array(0.5, X.dtype)
+    h = half * (X @ W1 + b1)
+    np.tanh(h, out=h)
+    h *= half
+    h += half
+    z2 = h @ W2 + b2
+    powers = np.exp(z2 - z2.max(axis=1, keepdims=True))
+    y = powers / powers.sum(axis=1, keepdims=True)
+    dz2 = (y - Y) / len(y)
+    dz1 = dz2 @ W2.T * h * (1 - h)
+    return y, X.T @ dz1, dz1.sum(axis=0), h.T @ dz2, dz2.sum(axis=0)
+
+
+def named(net, X, Y):
+    W1, b1, W2, b2 = (net.params[name] for name in PARAMS)
+    h = steps.hidden_values(steps.hidden_sum(X, W1, b1))
+    y = steps.probabilities(steps.output_sum(h, W2, b2))
+    dz2 = steps.output_error(y, Y)
+    dz1 = steps.hidden_error(steps.hidden_values_error(dz2, W2), h)
+    return (y, steps.hidden_weight_gradient(X, dz1), steps.hidden_bias_gradient(dz1),
+            steps.output_weight_gradient(h, dz2), steps.output_bias_gradient(dz2))  # fmt: skip
+
+
+def test_named_steps_take_no_longer_than_the_same_lines_written_out():
+    net, X, Y = drawn(examples=64, features=100, hiddens=32, classes=10, dtype=np.float32)
+    Y = one_hot(Y, 10).astype(np.float32)
+    for ours, theirs in zip(named(net, X, Y), inline(net, X, Y), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for _ in range(5):  # A busy machine may spoil one comparison, and hardly five.
+        least = {named: np.inf, inline: np.inf}
+        for _ in range(300):
+            for way in least:
+                began = time.perf_counter()
+                way(net, X, Y)
+                least[way] = min(least[way], time.perf_counter() - began)
+        if least[named] <= 1.15 * least[inline]:
+            return
+    pytest.fail(f"named steps take {least[named] / least[inline]:.2f} times as long as inline expressions")

@@ -1,0 +1,57 @@
+"""What this machine's processor is and can do, asked before any library that would use it is loaded."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from collections.abc import MutableMapping
+from pathlib import Path
+
+KERNELS = "OPENBLAS_CORETYPE"
+# What OpenBLAS's SkylakeX kernels are made of.
+AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+
+
+@functools.cache
+def described() -> dict[str, str]:
+    """What Linux says of the first processor, by name; nothing elsewhere.
+
+    >>> isinstance(described(), dict)
+    True
+    """
+    try:
+        first = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n")[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def name() -> str:
+    """As its maker calls it."""
+    return described().get("model name") or platform.processor() or platform.machine()
+
+
+def is_amd() -> bool:
+    """Whether AMD made it."""
+    return "AuthenticAMD" in (described().get("vendor_id") or platform.processor())
+
+
+def has_avx512() -> bool:
+    """Whether it is known to have all of AVX-512 that matrix products are written with."""
+    return set(described().get("flags", "").split()) >= AVX512
+
+
+def use_avx512(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Let OpenBLAS use AVX-512, unless the user has chosen. In time only where NumPy is not yet loaded.
+
+    The OpenBLAS in NumPy's wheels falls back to AVX2 on processors newer than itself, at half the speed.
+
+    >>> chosen = {"OPENBLAS_CORETYPE": "Haswell"}
+    >>> use_avx512(chosen)
+    >>> chosen
+    {'OPENBLAS_CORETYPE': 'Haswell'}
+    """
+    if has_avx512():
+        environment.setdefault(KERNELS, "SkylakeX")
