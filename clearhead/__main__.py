@@ -2,7 +2,7 @@
 
 import sys
 
-from clearhead.processor import use_avx512
+from clearhead.machine import use_avx512
 
 
 def main() -> None:

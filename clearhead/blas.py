@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from clearhead.machine import keep_freed_memory
+
+keep_freed_memory()  # Arrays of many megabytes come and go with every pass.
 # What NumPy's wheels and other builds call the functions, and the kind of their whole numbers.
 SPELLINGS = (("scipy_", "64_", ctypes.c_int64), ("", "64_", ctypes.c_int64), ("", "", ctypes.c_int))
 REALS: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}

@@ -18,11 +18,10 @@ from torch.autograd import forward_ad
 from torch.nn.functional import linear as plain_product
 from torch.nn.modules import module as modules
 
-from clearhead import processor
+from clearhead import machine
 
-SMALL = (
-    2**22
-)  # Below so many products of two numbers, Python's part of the way round takes longer than it saves.
+machine.keep_freed_memory()  # Tensors of many megabytes come and go with every step.
+SMALL = 2**22  # Below so many products of two numbers the way through Python costs more than it saves.
 
 
 def linear(layer: Any, x: Tensor) -> Tensor:
@@ -104,7 +103,7 @@ def _is_plain(layer: Any, x: Tensor) -> bool:
 @functools.cache
 def _is_quicker() -> bool:
     """Whether oneDNN uses what MKL leaves idle, and is right: tried once, on numbers that add exactly."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not processor.is_amd():
+    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not machine.is_amd():
         return False
     try:
         with torch.inference_mode(False), torch.enable_grad():

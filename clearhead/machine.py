@@ -1,4 +1,4 @@
-"""What this machine's processor is and can do, asked before any library that would use it is loaded."""
+"""What this machine's processor is and can do, and what its memory is spared; loads no other library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import os
 import platform
 from collections.abc import MutableMapping
-from pathlib import Path
 
 KERNELS = "OPENBLAS_CORETYPE"
 # What OpenBLAS's SkylakeX kernels are made of.
@@ -21,14 +20,15 @@ def described() -> dict[str, str]:
     True
     """
     try:
-        first = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n")[0]
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            lines = file.read().split("\n\n")[0].splitlines()
     except OSError:
         return {}
-    pairs = (line.partition(":") for line in first.splitlines())
+    pairs = (line.partition(":") for line in lines)
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def name() -> str:
+def processor() -> str:
     """As its maker calls it."""
     return described().get("model name") or platform.processor() or platform.machine()
 
@@ -55,3 +55,12 @@ def use_avx512(environment: MutableMapping[str, str] = os.environ) -> None:
     """
     if has_avx512():
         environment.setdefault(KERNELS, "SkylakeX")
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep some tens of megabytes that it frees, and not fetch them again page by page.
+
+    glibc's malloc gives memory back beyond twice the largest block that was ever freed, of those up to
+    32 MB (mallopt(3), M_MMAP_THRESHOLD). This is such a block, never touched. Elsewhere it changes nothing.
+    """
+    bytes(2**25 - 2**16)

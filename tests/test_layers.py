@@ -16,6 +16,8 @@ ORDER = [
     "__main__",
     "cli",
     "options",
+    "contests",
+    "bench",
     "train",
     "learners",
     "scores",
@@ -33,9 +35,11 @@ ORDER = [
     "two_layer_nn",
     "linear",
     "blas",
+    "machine",
 ]
 WORK = ORDER[1 : ORDER.index("raw") + 1]
 THIRD_PARTY = {
+    "machine": set(),
     "blas": {"numpy"},
     "linear": {"torch"},
     "two_layer_nn": {"numpy"},

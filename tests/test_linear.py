@@ -416,23 +416,18 @@ def test_copies_and_pickles_know_nothing_of_it(quick):
 # Whether it is used.
 
 
-def processor(monkeypatch, capability, vendor):
+def processor(monkeypatch, capability="AVX512", is_amd=True):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(module, "_vendor", lambda: vendor)
+    monkeypatch.setattr(module.machine, "is_amd", lambda: is_amd)
     return module._is_quicker.__wrapped__()
 
 
 @pytest.mark.parametrize(
-    ("capability", "vendor", "expected"),
-    [
-        ("AVX512", "vendor_id: AuthenticAMD", True),
-        ("AVX512", "vendor_id: GenuineIntel", False),
-        ("AVX2", "vendor_id: AuthenticAMD", False),
-        ("DEFAULT", "", False),
-    ],
+    ("capability", "is_amd", "expected"),
+    [("AVX512", True, True), ("AVX512", False, False), ("AVX2", True, False), ("DEFAULT", False, False)],
 )
-def test_it_is_used_where_mkl_leaves_half_of_the_processor_idle(capability, vendor, expected, monkeypatch):
-    assert processor(monkeypatch, capability, vendor) is expected
+def test_it_is_used_where_mkl_leaves_half_of_the_processor_idle(capability, is_amd, expected, monkeypatch):
+    assert processor(monkeypatch, capability, is_amd) is expected
 
 
 @pytest.mark.parametrize("fault", ["bias", "order", "gradient", "absent", "refused"])
@@ -451,19 +446,12 @@ def test_an_operator_that_answers_wrongly_or_not_is_not_used(fault, monkeypatch)
         return true(x, weight, bias).flip(-1) if fault == "order" else true(x, weight, bias)
 
     monkeypatch.setattr(module, "_product", wrong)
-    assert processor(monkeypatch, "AVX512", "AuthenticAMD") is False
+    assert processor(monkeypatch) is False
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_it_can_be_tried_first_wherever_that_happens(mode, monkeypatch):
     state = torch.random.get_rng_state()
     with mode(), torch.device("meta"):
-        assert processor(monkeypatch, "AVX512", "AuthenticAMD") is True
+        assert processor(monkeypatch) is True
     assert torch.equal(torch.random.get_rng_state(), state), "a seed gives the same numbers as without"
-
-
-def test_the_vendor_is_what_the_system_says(monkeypatch, tmp_path):
-    assert module._vendor()
-    monkeypatch.setattr(module, "Path", lambda _: tmp_path / "absent")
-    monkeypatch.setattr(module.platform, "processor", lambda: "AMD64 Family 26, AuthenticAMD")
-    assert "AMD" in module._vendor()
