@@ -22,7 +22,8 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from clearhead import blas, processor
+from clearhead import blas
+from clearhead.machine import KERNELS, processor
 from clearhead.raw import Array
 
 LIBRARIES = {"numpy": "NumPy", "torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
@@ -210,7 +211,7 @@ def _cells(timing: Timing, ours: Timing) -> tuple[str, str, str, str]:
 
 def _time(seconds: float) -> str:
     unit, size = next(
-        pair for pair in (("s", 1), ("ms", 1e-3), ("µs", 1e-6), ("ns", 0)) if seconds >= pair[1]
+        pair for pair in (("s", 1), ("ms", 1e-3), ("us", 1e-6), ("ns", 0)) if seconds >= pair[1]
     )
     return f"{seconds / (size or 1e-9):.3g} {unit}"
 
@@ -221,7 +222,7 @@ def advice(timings: list[Timing]) -> str | None:
     own = next((timing for timing in timings if timing.name == AS_NUMPY_STARTS), ours)
     if own.kernel == ours.kernel:
         return None
-    chosen, share = f"{processor.KERNELS}={os.environ.get(processor.KERNELS)}", own.median / ours.median
+    chosen, share = f"{KERNELS}={os.environ.get(KERNELS)}", own.median / ours.median
     if share > 1:
         return (
             f"NumPy's own choice here, {own.kernel}, takes {share:.2f} times as long: set {chosen} "
@@ -236,4 +237,4 @@ def machine() -> str:
     named = [f"{LIBRARIES[name]} {version(package)}" for name, package in packages.items()]
     named[0] += f" ({blas.kernel() or 'no OpenBLAS'} kernels)"
     libraries = ", ".join((f"Python {platform.python_version()}", *named))
-    return f"{processor.name()}, {os.cpu_count()} cores; {libraries}"
+    return f"{processor()}, {os.cpu_count()} cores; {libraries}"

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from clearhead import processor
 from clearhead.bench import AS_NUMPY_STARTS, Contest, Contestant, Work
+from clearhead.machine import KERNELS
 from clearhead.raw import Array
 
 LR = 0.1
@@ -387,9 +387,9 @@ def two_layer(
         Contestant("scikit-learn", sklearn_epoch, settings, "sklearn"),
         Contestant("NumPy by the book", numpy_epoch, settings),
     ]
-    if processor.KERNELS in os.environ:
+    if KERNELS in os.environ:
         everyone.insert(
-            1, Contestant(AS_NUMPY_STARTS, clearhead_epoch, settings, environment={processor.KERNELS: None})
+            1, Contestant(AS_NUMPY_STARTS, clearhead_epoch, settings, environment={KERNELS: None})
         )
     if compiled:
         fully = {**settings, "fused": True, "compiled": True}

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from clearhead import cli, load, load_data
+from clearhead import bench, cli, load, load_data
 from clearhead.cli import main
 from clearhead.data import Data, Examples, Scaling
 from clearhead.scores import Scores
@@ -30,7 +30,7 @@ LABELS = ("apple, red", "[bold]fig[/x]", "감")
 TINY = ("--model-dim", "8", "--heads", "2", "--layers", "1", "--batch-size", "7")
 NETWORK = ("train", "two-layer", "--epochs", "2")
 COMMANDS = ((), ("train",), ("train", "two-layer"), ("train", "attention"), ("train", "language"),
-            ("evaluate",), ("predict",), ("sample",))  # fmt: skip
+            ("evaluate",), ("predict",), ("sample",), ("bench",))  # fmt: skip
 
 
 def clearhead(capsys, *arguments):
@@ -420,6 +420,7 @@ BAD = [
     (("nonsense",), r"No such command 'nonsense'\. See clearhead --help\."),
     (("train", "two-layer", "extra"), r"Got unexpected extra argument \(extra\)\. See clearhead train two-layer --help"),
     (("train", "language"), r"Missing option '--data'\. See clearhead train language --help\."),
+    (("bench", "everything"), r"Invalid value for '\[\[?two-layer\|attention\|language\]\]?': 'everything' is not one of .*See clearhead bench --help\."),
     (("evaluate",), r"Missing argument 'RUN'\. See clearhead evaluate --help\."),
     ((*NETWORK, "--foo"), r"No such option:? '?--foo'?.* See clearhead train two-layer --help\."),
     ((*NETWORK, "--lr", "fast"), r"Invalid value for '--lr': 'fast' is not a valid float( range)?\. See clearhead train two-layer "),
@@ -705,6 +706,26 @@ def test_a_reader_that_has_gone_is_no_error_to_shout_about(arguments, place, tmp
     assert process.returncode in (0, 1)
     if arguments == NETWORK:
         assert load(tmp_path / "runs" / "two-layer-digits").history["epoch"] == [1, 2]
+
+
+def made(answer):
+    return lambda: answer
+
+
+def test_bench_names_the_machine_and_who_takes_how_long(capsys, monkeypatch):
+    everyone = tuple(bench.Contestant(name, made, {"answer": name}) for name in ("clearhead", "a peer"))
+    absent = bench.Contestant("another peer", made, {}, "no_such_library")
+    monkeypatch.setitem(bench.LIBRARIES, "no_such_library", "No Such Library")
+    contests = [bench.Contest(f"some work, {number}", (*everyone, absent), rounds=2) for number in (1, 2)]
+    monkeypatch.setattr(cli, "SHORT", {"two-layer": contests[:1], "attention": contests[1:]})
+    out = succeed(capsys, "bench")
+    assert out.startswith(bench.machine()[:40])
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.index("some work, 1") < out.index("some work, 2")
+    assert out.count("a peer") == 2
+    assert out.count("\nnot installed, so not here: No Such Library\n") == 2
+    assert re.search(r"a peer .* [nu]s .* [nu]s .*\d\.\d\d × \(\d+\.\d\d to \d+\.\d\d\)", out)
+    assert "some work, 1" not in succeed(capsys, "bench", "attention")
 
 
 def test_the_module_is_the_command(place):
