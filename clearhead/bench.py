@@ -153,7 +153,7 @@ def _serve(line: Connection, prepare: Prepare, settings: dict[str, Any], number:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, and closes the line.
     try:
         work = prepare(**settings)
-        at_rest = _memory("VmRSS")
+        at_rest = _memory_at_rest()
         for _ in range(2):
             work()
         line.send(blas.kernel())
@@ -170,12 +170,18 @@ def _serve(line: Connection, prepare: Prepare, settings: dict[str, Any], number:
         line.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def _memory(name: str) -> Any:
-    """Bytes of this process, as Linux counts them: VmRSS now, VmHWM at most; None elsewhere."""
+def _memory_at_rest() -> int | None:
+    """The bytes of this process now, from where its most is counted on; None where Linux does not tell."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): the most becomes what it is now.
+        return _memory("VmRSS")
     except OSError:
         return None
+
+
+def _memory(name: str) -> int:
+    """The bytes of this process: VmRSS now, VmHWM at most."""
+    lines = Path("/proc/self/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 

@@ -26,6 +26,9 @@ except ImportError:  # Pasted into a notebook: the same in two operations.
         total += factor * (left @ right)
 
 
+SCORED_AT_ONCE = 1024  # Examples, so that loss and accuracy of small batches cost little.
+
+
 def hidden_sum(X, W1, b1):
     """z1[N,H] = X W1 + b1: how strongly each example drives each hidden unit."""
     return X @ W1 + b1
@@ -290,13 +293,16 @@ class TwoLayerNN:
 
         for epoch in range(1, n_epochs + 1):
             order = self.shuffler.permutation(len(X))
-            loss = correct = 0.0
+            loss, correct, unscored = 0.0, 0.0, []
             for start in range(0, len(X), batch_size):
                 rows = order[start : start + batch_size]
                 X_batch, Y_batch = X.take(rows, axis=0), Y.take(rows, axis=0)
-                y = self.update(X_batch, Y_batch, lr)
-                loss += len(rows) * float(cross_entropy(y, Y_batch))
-                correct += len(rows) * float(accuracy(y, Y_batch))
+                unscored.append((self.update(X_batch, Y_batch, lr), Y_batch))
+                if len(unscored) * batch_size >= SCORED_AT_ONCE or rows[-1] == order[-1]:
+                    y_seen, Y_seen = map(np.concatenate, zip(*unscored, strict=True))
+                    loss += len(y_seen) * float(cross_entropy(y_seen, Y_seen))
+                    correct += len(y_seen) * float(accuracy(y_seen, Y_seen))
+                    unscored.clear()
             history["train_loss"].append(loss / len(X))
             history["train_accuracy"].append(correct / len(X))
             if validates:
