@@ -290,11 +290,10 @@ class CustomMultiHeadAttention(nn.Module):
         torch.Size([1, 3, 64])
         """
         self._check(x, mask)
-        queries, keys, values = (linear(projection, x) for projection in
-                                 (self.query_proj, self.key_proj, self.value_proj))  # fmt: skip
-        q, k, v = (self.split_heads(tensor) for tensor in (queries, keys, values))
         if keep is None:
-            return linear(self.out_proj, merged_heads(self._fused(q, k, v, mask, causal)))
+            return linear(self.out_proj, merged_heads(self._fused(x, mask, causal)))
+        queries, keys, values = self._projected(x)
+        q, k, v = (self.split_heads(tensor) for tensor in (queries, keys, values))
         mask = self._allowed(x.shape[1], mask, causal, x.device).expand(len(x), self.num_heads, -1, -1)
         scores = attention_scores(q, k)
         weights = attention_weights(scores, mask)
@@ -366,8 +365,12 @@ class CustomMultiHeadAttention(nn.Module):
             "dx_query": dx_query, "dx_key": dx_key, "dx_value": dx_value, "dx": dx,
         }  # fmt: skip
 
-    def _fused(self, q, k, v, mask, causal):
+    def _projected(self, x):
+        return [linear(projection, x) for projection in (self.query_proj, self.key_proj, self.value_proj)]
+
+    def _fused(self, x, mask, causal):
         """The heads (B,A,T,K) by PyTorch's kernel, which never holds all scores at once."""
+        q, k, v = map(self.split_heads, self._projected(x))
         if mask is None:
             return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
         mask = self._allowed(q.shape[-2], mask, causal, q.device)
