@@ -103,6 +103,31 @@ def test_without_gradients_only_the_product_is_made(mode, quick):
     assert len(quick) == 1
 
 
+@pytest.mark.parametrize("features", [5, 9])
+def test_gradients_lie_in_memory_as_the_layers_do(features, quick):
+    layer, x = drawn(features=features)
+    gradients = torch.autograd.grad(linear(layer, x).sum(), (x, *layer.parameters()))
+    assert [gradient.stride() for gradient in gradients] == [
+        value.stride() for value in (x, *layer.parameters())
+    ]
+
+
+def test_what_no_gradient_asks_for_is_not_held(quick):
+    layer, x = drawn()
+    layer.requires_grad_(False)
+    middle = x * 1
+    made = linear(layer, middle)
+    middle.relu_()  # A frozen layer does not need it any more.
+    made.sum().backward()
+    torch.testing.assert_close(x.grad, layer.weight.sum(dim=0).expand(2, 3, 7))
+    layer.requires_grad_(True)
+    made = linear(layer, x.detach())
+    with torch.no_grad():
+        layer.weight.add_(1)  # Nobody asks for the gradient of x.
+    made.sum().backward()
+    assert len(quick) == 4
+
+
 def test_a_weight_changed_between_forward_and_backward_is_reported(quick):
     layer, x = drawn()
     made = linear(layer, x)
@@ -146,6 +171,20 @@ def hooked_before(layer):
     return layer
 
 
+class Scaled(torch.Tensor):
+    """What quantisation puts in a weight's place: a tensor with mathematics of its own."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), options=None):
+        made = super().__torch_function__(function, types, arguments, options or {})
+        return made * 2 if function is F.linear else made
+
+
+def unregistered(layer):
+    layer.weight = nn.Parameter(layer.weight.detach().as_subclass(Scaled), requires_grad=False)
+    return layer
+
+
 def subclassed(layer):
     other = Twice(7, 5)
     other.load_state_dict(layer.state_dict())
@@ -163,9 +202,23 @@ CHANGED = {
     "pruned": lambda layer: prune.l1_unstructured(layer, "weight", amount=0.5),
     "double": lambda layer: layer.double(),
     "bfloat16": lambda layer: layer.bfloat16(),
+    "weight no parameter": unregistered,
+    "bias with gaps": lambda layer: given(layer, bias=torch.randn(5, 2)[:, 0]),
+    "one bias for all": lambda layer: given(layer, bias=torch.randn(1).expand(5)),
+    "one number as bias": lambda layer: given(layer, bias=torch.randn(1)),
+    "double bias": lambda layer: given(layer, bias=torch.randn(5).double()).double(),
+    "sparse weight": lambda layer: given(layer, weight=layer.weight.detach().to_sparse_csr()),
+    "more features than said": lambda layer: given(layer, weight=torch.randn(6, 7), bias=torch.randn(6)),
 }
 
 
+def given(layer, **values):
+    for name, value in values.items():
+        setattr(layer, name, nn.Parameter(value, requires_grad=False))
+    return layer
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_layer_that_does_more_or_other_is_called_itself(name, quick):
     layer, x = drawn()
@@ -174,7 +227,15 @@ def test_a_layer_that_does_more_or_other_is_called_itself(name, quick):
     x = x.detach().to(next(changed.parameters()).dtype)
     torch.testing.assert_close(linear(changed, x), changed(x), rtol=0, atol=0)
     assert not quick
-    if name in ("hook", "hook before", "subclass", "adapter", "forward replaced", "pruned"):
+    if name in (
+        "hook",
+        "hook before",
+        "subclass",
+        "adapter",
+        "forward replaced",
+        "pruned",
+        "weight no parameter",
+    ):
         assert not torch.allclose(linear(changed, x), plain)
 
 
@@ -188,7 +249,9 @@ def test_a_hook_on_the_way_back_fires(register, quick):
     assert not quick
 
 
-@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook", "full_backward_hook"])
+@pytest.mark.parametrize(
+    "kind", ["forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"]
+)
 def test_a_hook_on_every_module_fires(kind, quick):
     layer, x = drawn()
     fired = []
@@ -227,6 +290,55 @@ def test_other_parameters_for_one_call_are_used(quick):
     torch.testing.assert_close(made, F.linear(x, weight, layer.bias))
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_inputs_of_other_layouts_are_the_layers_business(quick):
+    layer, x = drawn((3, 7))
+    expected = layer(x)
+    torch.testing.assert_close(
+        linear(layer, x.detach().to_mkldnn()).to_dense(), expected, rtol=2e-6, atol=2e-6
+    )
+    torch.testing.assert_close(linear(layer, x.detach().to_sparse()), expected, rtol=2e-6, atol=2e-6)
+    nested = torch.nested.as_nested_tensor([x.detach(), x.detach()[:2]], layout=torch.strided)
+    torch.testing.assert_close(linear(layer, nested).unbind()[1], expected[:2], rtol=2e-6, atol=2e-6)
+
+    class Own(torch.Tensor):
+        pass
+
+    assert type(linear(layer, x.detach().as_subclass(Own))) is Own
+    assert not quick
+
+
+def test_a_mode_over_every_function_sees_the_layer(quick):
+    layer, x = drawn()
+
+    class Doubled(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), options=None):
+            made = function(*arguments, **(options or {}))
+            return 2 * made if function is F.linear else made
+
+    with Doubled():
+        made = linear(layer, x)
+    torch.testing.assert_close(made, 2 * layer(x), rtol=0, atol=0)
+    assert not quick
+
+
+def test_what_every_linear_layer_was_made_to_do_is_done(quick, monkeypatch):
+    layer, x = drawn()
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: F.linear(x, self.weight) * 7)
+    torch.testing.assert_close(linear(layer, x), F.linear(x, layer.weight) * 7, rtol=0, atol=0)
+    assert not quick
+
+
+def test_onednn_that_is_switched_off_stays_off(quick):
+    layer, x = drawn()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        linear(layer, x)
+    finally:
+        torch._C._set_mkldnn_enabled(True)
+    assert not quick
+
+
 def test_on_the_meta_device_only_the_shape_is_worked_out(quick):
     layer, x = drawn()
     assert linear(layer.to("meta"), x.detach().to("meta")).shape == (2, 3, 5)
@@ -238,14 +350,19 @@ def test_operations_are_counted_as_the_layers_own(quick):
     with FlopCounterMode(display=False) as counter:
         linear(layer, x.detach())
     assert counter.get_total_flops() == 2 * 6 * 7 * 5
+    loss = linear(layer, x).sum()
+    with FlopCounterMode(display=False) as counter:
+        loss.backward()
+    assert counter.get_total_flops() == 2 * 2 * 6 * 7 * 5
 
 
 @pytest.mark.parametrize("shape", [(7,), (0, 7), (2, 0, 7)])
-def test_one_vector_and_none_are_the_layers_business(shape, monkeypatch):
-    monkeypatch.setattr(module, "_is_quicker", lambda: True)
+def test_one_vector_and_none_are_the_layers_business(shape, quick, monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 1)
     layer, _ = drawn()
     x = torch.ones(shape)
     torch.testing.assert_close(linear(layer, x), layer(x), rtol=0, atol=0)
+    assert not quick
 
 
 def test_small_products_are_the_layers_business(monkeypatch):
@@ -322,6 +439,12 @@ def test_forward_mode_works(quick):
         dual = torch.autograd.forward_ad.make_dual(x.detach(), torch.ones_like(x))
         tangent = torch.autograd.forward_ad.unpack_dual(linear(layer, dual)).tangent
     torch.testing.assert_close(tangent, torch.ones_like(x) @ layer.weight.T, rtol=2e-6, atol=2e-6)
+    assert not quick
+    made, error = linear(layer, x), torch.ones(2, 3, 5)
+    with torch.autograd.forward_ad.dual_level():
+        (dual,) = torch.autograd.grad(made, x, torch.autograd.forward_ad.make_dual(error, 2 * error))
+        tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    torch.testing.assert_close(tangent, 2 * error @ layer.weight, rtol=2e-6, atol=2e-6)
 
 
 def test_many_errors_at_once_go_back_as_one_by_one(quick):
@@ -342,6 +465,20 @@ def test_values_that_are_worked_out_again_are_the_same(quick):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+def test_the_first_use_may_be_within_a_checkpoint(monkeypatch):
+    monkeypatch.setattr(module, "SMALL", 0)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(module.machine, "is_amd", lambda: True)
+    layer, x = drawn()
+    module._is_quicker.cache_clear()
+    try:
+        checkpoint(linear, layer, x, use_reentrant=False).sum().backward()
+        assert module._is_quicker.cache_info().currsize == 1
+    finally:
+        module._is_quicker.cache_clear()
+    torch.testing.assert_close(x.grad, layer.weight.sum(dim=0).expand(2, 3, 7))
+
+
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_a_compiler_sees_the_layer_alone(backend, quick):
     layer, x = drawn()
@@ -350,7 +487,21 @@ def test_a_compiler_sees_the_layer_alone(backend, quick):
     assert not quick
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit", "ignore::torch.jit.TracerWarning")
 def test_a_traced_layer_is_the_layer(quick):
+    layer, x = drawn()
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = layer
+
+        def forward(self, x):
+            return linear(self.inner, x)
+
+    traced = torch.jit.trace(Outer(), (x.detach(),), check_trace=False)
+    assert "mkldnn" not in str(traced.inlined_graph)
+    assert not quick
     attention = CustomMultiHeadAttention(2, 6)
     exported = torch.export.export(attention, (torch.randn(2, 3, 6),))
     x = torch.randn(2, 3, 6)
@@ -428,6 +579,16 @@ def processor(monkeypatch, capability="AVX512", is_amd=True):
 )
 def test_it_is_used_where_mkl_leaves_half_of_the_processor_idle(capability, is_amd, expected, monkeypatch):
     assert processor(monkeypatch, capability, is_amd) is expected
+
+
+@pytest.mark.parametrize("name", ["_are_functorch_transforms_active", "_len_torch_dispatch_stack"])
+def test_a_pytorch_that_has_other_private_names_does_without(name, monkeypatch):
+    monkeypatch.delattr(torch._C, name)
+    assert processor(monkeypatch) is False
+    monkeypatch.setattr(module, "_is_quicker", lambda: False)
+    monkeypatch.setattr(module, "SMALL", 0)
+    layer, x = drawn()
+    linear(layer, x.detach())
 
 
 @pytest.mark.parametrize("fault", ["bias", "order", "gradient", "absent", "refused"])
