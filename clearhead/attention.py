@@ -27,7 +27,7 @@ try:
     from clearhead.linear import linear
 except ImportError:  # Pasted into a notebook: the layer as it is.
 
-    def linear(layer, x):
+    def linear(layer, x):  # type: ignore[misc]
         """layer(x)"""
         return layer(x)
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -25,6 +26,7 @@ REALS: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", ctyp
 ROW_MAJOR, AS_IT_IS, TRANSPOSED = 101, 111, 112  # cblas.h
 SMALL = 2**15  # Below so many numbers NumPy's two operations take less time than finding the addresses.
 Matrix = np.ndarray[Any, Any]
+ORDERS: tuple[Literal["C", "F"], ...] = ("C", "F")
 
 
 def add_product(total: Matrix, left: Matrix, right: Matrix, factor: float = 1.0) -> None:
@@ -44,7 +46,7 @@ def add_product(total: Matrix, left: Matrix, right: Matrix, factor: float = 1.0)
 
 
 def kernel() -> str | None:
-    """The processor whose kernels OpenBLAS runs, such as SkylakeX; None where NumPy has another BLAS.
+    """The processor whose kernels OpenBLAS runs, such as SkylakeX; None where NumPy's is not found.
 
     >>> isinstance(kernel(), str | None)
     True
@@ -62,11 +64,11 @@ def _fits(total: Matrix, left: Matrix, right: Matrix) -> bool:
     return (
         total.ndim == left.ndim == right.ndim == 2
         and (left.shape[0], left.shape[1], right.shape[1]) == (total.shape[0], right.shape[0], total.shape[1])
-        and left.dtype == right.dtype == total.dtype
+        and left.dtype == right.dtype == total.dtype == total.dtype.newbyteorder("=")
         and total.flags.carray
-        and left.flags.forc
-        and right.flags.forc
-        and left.size * right.size > 0
+        and all(matrix.flags.forc and matrix.flags.aligned for matrix in (left, right))
+        and min(left.shape + right.shape) > 0
+        and max(left.shape + right.shape) < 2**31  # Some libraries count no further.
     )
 
 
@@ -108,13 +110,17 @@ def _layout(matrix: Matrix) -> tuple[int, int]:
 
 
 def _is_right(gemm: Callable[[Matrix, Matrix, Matrix, float], None], char: str) -> bool:
-    """Small whole numbers, which every kind of real number adds exactly, in all four layouts."""
-    numbers = np.arange(-9, 11, dtype=char)
-    for left in (numbers[:6].reshape(2, 3), numbers[:6].reshape(3, 2).T):
-        for right in (numbers[5:].reshape(3, 5), numbers[5:].reshape(5, 3).T):
-            total = numbers[:10].reshape(2, 5).copy()
-            expected = total - 2 * (left @ right)
-            gemm(total, left, right, -2.0)
-            if not np.array_equal(total, expected):
-                return False
+    """Whole numbers, which every kind of real number adds exactly, in all four layouts, few and many."""
+    sizes = ((2, 3, 5), (230, 20, 150))
+    for (rows, inner, columns), left_order, right_order in itertools.product(sizes, ORDERS, ORDERS):
+        left, right = _numbers(rows, inner, char, left_order), _numbers(inner, columns, char, right_order)
+        total = _numbers(rows, columns, char, "C")
+        expected = total - 2 * (left @ right)
+        gemm(total, left, right, -2.0)
+        if not np.array_equal(total, expected):
+            return False
     return True
+
+
+def _numbers(rows: int, columns: int, char: str, order: Literal["C", "F"]) -> Matrix:
+    return (np.arange(rows * columns).reshape(rows, columns) % 7 - 3).astype(char, order)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from clearhead.data import Data, Examples
-from clearhead.models import parameters, probabilities_of
+from clearhead.models import probabilities_of
 from clearhead.raw import Array
 from clearhead.two_layer_nn import TwoLayerNN, accuracy, cross_entropy
 
@@ -37,6 +37,9 @@ class Learner(Protocol):
     def batch(self, examples: Examples, rows: Array) -> tuple[Any, Any]:
         """Inputs and labels of some of them."""
 
+    def begin_epoch(self) -> None:
+        """Leave what was learnt so far to whoever holds it."""
+
     def step(self, X: Any, Y: Any, lr: float) -> tuple[float, float]:
         """Learn from a batch; loss and accuracy before."""
 
@@ -60,7 +63,6 @@ class NetworkLearner:
 
     def __init__(self, model: TwoLayerNN) -> None:
         self.model, self.num_classes = model, model.params["b2"].size
-        model.params = parameters(model)  # Its own from here on: an update is in place.
         self.one_hot = np.eye(self.num_classes, dtype=model.dtype)
 
     def check(self, data: Data) -> None:
@@ -75,6 +77,9 @@ class NetworkLearner:
 
     def batch(self, examples: Examples, rows: Array) -> tuple[Array, Array]:
         return examples.X.take(rows, axis=0), self.one_hot[examples.Y[rows]]
+
+    def begin_epoch(self) -> None:
+        self.model.own_parameters()  # An update is in place.
 
     def step(self, X: Array, Y: Array, lr: float) -> tuple[float, float]:
         y = self.model.update(X, Y, lr)
@@ -119,6 +124,9 @@ class ClassifierLearner:
     def batch(self, examples: Examples, rows: Array) -> tuple[torch.Tensor, torch.Tensor]:
         X, Y = (self.torch.from_numpy(values[rows]).to(self.device) for values in examples)
         return X.to(self.model.places.dtype) if X.is_floating_point() else X, Y
+
+    def begin_epoch(self) -> None:
+        """An optimizer works on the tensors that it was given."""
 
     def step(self, X: torch.Tensor, Y: torch.Tensor, lr: float) -> tuple[float, float]:
         for group in self.optimizer.param_groups:

@@ -109,6 +109,7 @@ def fit(
         with _Bar(epochs, total) as bar, np.errstate(over="ignore", invalid="ignore"):
             for epoch in range(1, epochs + 1):
                 began, seen = time.perf_counter(), np.zeros(3)
+                learner.begin_epoch()
                 for step in range(ends[epoch - 1], ends[epoch]):
                     X, Y = next(batches)
                     try:

@@ -21,7 +21,7 @@ try:
     from clearhead.blas import add_product
 except ImportError:  # Pasted into a notebook: the same in two operations.
 
-    def add_product(total, left, right, factor):
+    def add_product(total, left, right, factor):  # type: ignore[misc]
         """total (I,K) += factor · left (I,J) right (J,K), in place."""
         total += factor * (left @ right)
 
@@ -36,9 +36,9 @@ def hidden_sum(X, W1, b1):
 
 def hidden_values(z1):
     """h[N,H] = σ(z1): each drive squashed into (0, 1)."""
-    # 0.5 tanh(0.5 z1) + 0.5: nothing overflows. In one array, and with a half of its kind, it is quick.
-    half = np.array(0.5, z1.dtype)
-    h = half * z1
+    # 0.5 tanh(0.5 z1) + 0.5: nothing overflows. In one array, and by a half of its kind, it is quick.
+    h = np.asarray(0.5 * z1)
+    half = np.array(0.5, h.dtype)
     np.tanh(h, out=h)
     h *= half
     h += half
@@ -249,7 +249,8 @@ class TwoLayerNN:
         """The same step, quickly: what `train` repeats. Returns the probabilities (N,C) before it.
 
         The parameters change in place, and no weight's gradient is held: it is a product, which is
-        added to the weight while it is made. One-hot rows of Y are believed, not checked again.
+        added to the weight while it is made. `own_parameters` first keeps what somebody holds as it
+        is. One-hot rows of Y are believed, not checked again.
 
         >>> TwoLayerNN(4, 8, 3).update(np.eye(4), [0, 1, 2, 1], lr=0.5).shape
         (4, 3)
@@ -258,13 +259,25 @@ class TwoLayerNN:
         W1, b1, W2, b2 = map(self.params.get, ("W1", "b1", "W2", "b2"))
         h = hidden_values(hidden_sum(X, W1, b1))
         y = probabilities(output_sum(h, W2, b2))
-        dz2 = output_error(y, Y if np.shape(Y) == y.shape else self._one_hot(Y, *y.shape))
+        checked = np.shape(Y) == y.shape and len(X) > 0
+        dz2 = output_error(y, np.asarray(Y, self.dtype) if checked else self._one_hot(Y, *y.shape))
         dz1 = hidden_error(hidden_values_error(dz2, W2), h)
         add_product(W2, h.T, dz2, -lr)
         add_product(W1, X.T, dz1, -lr)
         b2 -= lr * output_bias_gradient(dz2)
         b1 -= lr * hidden_bias_gradient(dz1)
         return y
+
+    def own_parameters(self):
+        """Copy the parameters, in the network's dtype: updates then change no array that somebody else holds.
+
+        >>> net = TwoLayerNN(4, 8, 3)
+        >>> held = net.params["W1"]
+        >>> net.own_parameters()
+        >>> net.params["W1"] is held
+        False
+        """
+        self.params = {name: np.array(value, self.dtype, order="C") for name, value in self.params.items()}
 
     def train(self, X, Y, X_val, Y_val, lr, n_epochs, batch_size, log_interval=1):
         """Mini-batch gradient descent: every example once an epoch, in a new order, the last batch
@@ -287,7 +300,7 @@ class TwoLayerNN:
         X = self._examples(X)
         Y = self._one_hot(Y, len(X), self.params["b2"].size)
         validates = X_val is not None and len(X_val) > 0
-        self._own_parameters()
+        self.own_parameters()
         history = {name: [] for name in
                    ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")}  # fmt: skip
 
@@ -321,10 +334,6 @@ class TwoLayerNN:
             raise ValueError(f"lr={lr} must be above 0 and finite: a step goes against the gradient.")
         # A NumPy number, as a schedule makes it, would turn float32 into float64.
         return float(lr)
-
-    def _own_parameters(self):
-        """Copies, so that what is in place from here on changes no array that somebody else holds."""
-        self.params = {name: np.array(value, self.dtype, order="C") for name, value in self.params.items()}
 
     def _examples(self, X):
         X = np.asarray(X)

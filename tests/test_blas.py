@@ -1,5 +1,6 @@
 """Adding a product in one pass: slow loops, NumPy's own operations, and what it does where BLAS fails it."""
 
+import sys
 import tracemalloc
 
 import numpy as np
@@ -79,7 +80,19 @@ def test_sizes_of_one_are_no_special_case(dtype, rounding, sizes):
             np.testing.assert_allclose(sum_, total + 2 * (left @ right), rtol=rounding, atol=rounding)
 
 
-@pytest.mark.parametrize("way", ["small", "strided", "mixed", "transposed total", "empty", "no gemm"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "small",
+        "strided",
+        "bytes the other way round",
+        "misaligned",
+        "mixed",
+        "transposed total",
+        "empty",
+        "no gemm",
+    ],
+)
 def test_what_blas_cannot_take_is_left_to_numpy_bit_for_bit(way, monkeypatch):
     total, left, right = drawn(np.float32)
     if way == "small":
@@ -87,6 +100,17 @@ def test_what_blas_cannot_take_is_left_to_numpy_bit_for_bit(way, monkeypatch):
     if way == "strided":
         left, right = np.repeat(left, 2, axis=1)[:, ::2], np.repeat(right, 3, axis=0)[::3]
         assert not left.flags.forc
+    if way == "bytes the other way round":
+        total, left, right = (
+            matrix.astype(">f4" if sys.byteorder == "little" else "<f4") for matrix in (total, left, right)
+        )
+    if way == "misaligned":
+        room = np.empty(left.nbytes + 1, np.uint8)[1:]
+        left, _ = (
+            room.view(np.float32).reshape(left.shape),
+            room.data.__setitem__(slice(None), left.tobytes()),
+        )
+        assert not left.flags.aligned
     if way == "mixed":
         left = left.astype(np.float64)
     if way == "transposed total":

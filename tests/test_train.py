@@ -135,6 +135,30 @@ def test_every_example_is_visited_once_an_epoch_in_a_new_order():
     assert len({tuple(order) for order in visited}) == 3
 
 
+def test_what_on_epoch_kept_of_a_network_stays_as_it_was():
+    kept, copies = [], []
+
+    def keep(run):
+        kept.append(run.model.params["W1"])
+        copies.append(run.model.params["W1"].copy())
+
+    start = network()
+    held = start.params["W1"]
+    before = held.copy()
+    fit(start, table(), epochs=3, lr=0.5, batch_size=5, on_epoch=keep)
+    np.testing.assert_array_equal(held, before)
+    for one, other in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (kept[0] != kept[1]).any()
+
+
+def test_a_network_with_parameters_of_whole_numbers_is_trained():
+    model = network()
+    model.params = {name: np.rint(value * 3).astype(int) for name, value in model.params.items()}
+    fit(model, table(), epochs=1, lr=0.5, batch_size=5)
+    assert {value.dtype for value in model.params.values()} == {np.dtype(np.float32)}
+
+
 def test_labels_stay_with_their_examples():
     data = table()
     data.train.X[:, 0] = data.train.Y

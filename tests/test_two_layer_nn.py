@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from sklearn.neural_network import MLPClassifier
 
 from clearhead import two_layer_nn as steps
+from clearhead.blas import _gemm
 from clearhead.two_layer_nn import TwoLayerNN
 
 PARAMS = ("W1", "b1", "W2", "b2")
@@ -151,6 +152,12 @@ def test_a_network_of_one_unit_is_worked_out_by_hand():
 def test_forward_equals_a_slow_loop_over_every_number():
     net, X, _ = drawn()
     np.testing.assert_allclose(net.forward(X)[0], slow_forward(net.params, X), rtol=1e-13)
+
+
+def test_sigma_takes_a_number_a_row_and_whole_numbers():
+    for z1 in (0.3, np.float64(0.3), np.array(0.3), [[0.3, -0.3]], np.array([[0, 1, -2]])):
+        np.testing.assert_allclose(steps.hidden_values(np.array(z1) if type(z1) is list else z1),
+                                   scipy.special.expit(z1), rtol=1e-12)  # fmt: skip
 
 
 def test_sigma_and_softmax_equal_scipy():
@@ -591,6 +598,15 @@ def test_small_networks_are_updated_quickly_to_the_very_same_bits(dtype):
     assert_same(net.params, other.params)
 
 
+@pytest.mark.parametrize("given", [np.float64, int, bool, list])
+def test_one_hot_rows_of_any_kind_update_alike(given):
+    (net, X, Y), (other, _, _) = drawn(dtype=np.float32), drawn(dtype=np.float32)
+    rows = one_hot(Y).tolist() if given is list else one_hot(Y).astype(given)
+    net.update(X, rows, 0.3)
+    other.update(X, one_hot(Y).astype(np.float32), 0.3)
+    assert_same(net.params, other.params)
+
+
 def peak_of(work):
     tracemalloc.start()
     try:
@@ -600,6 +616,7 @@ def peak_of(work):
         tracemalloc.stop()
 
 
+@pytest.mark.skipif(_gemm("f") is None, reason="this NumPy's BLAS is not found")
 def test_training_needs_the_parameters_and_one_batch_besides_the_data():
     net = TwoLayerNN(784, 256, 10, seed=0)
     generator = np.random.default_rng(0)
@@ -931,6 +948,7 @@ def test_no_examples_at_all_are_refused_where_a_mean_is_taken():
                "example; got (0,).")  # fmt: skip
     refused(ValueError, message, net.train, X[:0], [], None, None, 0.5, 1, 2)
     refused(ValueError, message, net.compute_loss, [], np.zeros((0, 3)))
+    refused(ValueError, message.replace("got (0,)", "got (0, 3)"), net.update, X[:0], np.zeros((0, 3)), 0.5)
     assert net.forward(X[:0])[0].shape == (0, 3)
 
 
