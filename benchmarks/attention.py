@@ -24,7 +24,7 @@ def main(rounds):
             contest = attention(shape, backward=backward, rounds=rounds or usual)
             ours, *peers = contest.contestants
             again = replace(ours, name="clearhead, once more")
-            timings = race(replace(contest, contestants=(ours, again, *peers)))
+            timings, _ = race(replace(contest, contestants=(ours, again, *peers)))
             print(f"\n{contest.title}\n\n{markdown(timings)}", flush=True)
 
 

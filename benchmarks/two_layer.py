@@ -21,14 +21,17 @@ from clearhead.machine import KERNELS, has_avx512
 @click.option("--rounds", default=11)
 def main(folder, rounds):
     print(machine(), flush=True)
-    for kernel in ("SkylakeX", "Haswell") if has_avx512() else ("Haswell",):
-        os.environ[KERNELS] = kernel
+    for kernel in ("SkylakeX", "Haswell") if has_avx512() else (None,):
+        if kernel:
+            os.environ[KERNELS] = kernel
         contests = [
             *(two_layer(batch, data=folder, compiled=True, rounds=rounds) for batch in (64, 256)),
             *(rows(count, rounds=rounds) for count in (10_000, 1)),
         ]
         for contest in contests:
-            print(f"\n{contest.title}, {kernel} kernels\n\n{markdown(race(contest))}", flush=True)
+            timings, left_out = race(contest)
+            kernels = f", {kernel} kernels" if kernel else ""
+            print(f"\n{contest.title}{kernels}\n\n{markdown(timings)}", *left_out, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

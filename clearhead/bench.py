@@ -27,6 +27,7 @@ from clearhead.machine import KERNELS, processor
 from clearhead.raw import Array
 
 LIBRARIES = {"numpy": "NumPy", "torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
+STANDING_ON_NUMPY = ("numpy", "sklearn")
 AS_NUMPY_STARTS = "clearhead, NumPy's choice"
 PAUSE = 0.1  # Seconds; the threads of whoever ran before go on spinning for a while.
 Work = Callable[[], object]
@@ -55,10 +56,6 @@ class Contest:
     contestants: tuple[Contestant, ...]
     rounds: int
     number: int = 1
-
-    def absent(self) -> list[str]:
-        """The libraries that are not installed; who needs one takes no part."""
-        return sorted({LIBRARIES[one.library] for one in self.contestants if not find_spec(one.library)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,37 +89,50 @@ def ratio(ours: Timing, theirs: Timing, samples: int = 2000) -> tuple[float, flo
     return ours.median / theirs.median, float(low), float(high)
 
 
-def race(contest: Contest) -> list[Timing]:
-    """Time all whose library is installed, warmed, round by round, each round in an order of its own.
+def race(contest: Contest) -> tuple[list[Timing], list[str]]:
+    """Time all, warmed, round by round, each round in an order of its own.
 
-    Raises RuntimeError where one fails.
+    Returns the timings, and why whoever is not among them could not take part. Raises RuntimeError
+    where clearhead cannot, or where somebody fails who could at first.
     """
-    present = [one for one in contest.contestants if find_spec(one.library)]
-    seconds, grown = np.empty((contest.rounds, len(present))), np.empty(len(present), object)
-    orders = np.random.default_rng(0)
     with ExitStack() as stack:
-        lines = [stack.enter_context(_process(one, contest.number)) for one in present]
-        kernels = [_answer(line, one) for line, one in zip(lines, present, strict=True)]
-        for row in seconds:
-            for i in orders.permutation(len(present)):
+        lines: dict[str, Connection] = {}
+        kernels, left_out = {}, []
+        for one in contest.contestants:
+            try:
+                if not find_spec(one.library):
+                    raise RuntimeError(f"{one.name}: {LIBRARIES[one.library]} is not installed")
+                line = stack.enter_context(_process(one, contest.number))
+                kernels[one.name] = _ask(line, one.name)
+                lines[one.name] = line
+            except RuntimeError as reason:
+                if one is contest.contestants[0]:
+                    raise
+                left_out.append(str(reason))
+        seconds: dict[str, list[float]] = {name: [] for name in lines}
+        grown, orders = {}, np.random.default_rng(0)
+        for _ in range(contest.rounds):
+            for name in orders.permutation(list(lines)):
                 time.sleep(PAUSE)
-                lines[i].send("again")
-                row[i], grown[i] = _answer(lines[i], present[i])
-    return [Timing(one.name, seconds[:, i], grown[i], kernels[i]) for i, one in enumerate(present)]
+                took, grown[name] = _ask(lines[name], name)
+                seconds[name].append(took)
+    return [Timing(name, np.array(seconds[name]), grown[name], kernels[name]) for name in lines], left_out
 
 
 @contextmanager
 def _process(one: Contestant, number: int) -> Iterator[Connection]:
-    """A process that prepares, and runs whenever it is told to, until the line is closed."""
+    """A process that prepares, and runs whenever it is asked to, until the line is closed."""
     before = {name: os.environ.get(name) for name in one.environment}
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=_serve, args=(theirs, one.prepare, one.settings, number), daemon=True)
+    child = context.Process(target=_serve, args=(theirs, one, number), daemon=True)
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is ours; the child inherits this.
     _surround(one.environment)
     try:
         child.start()
     finally:
         _surround(before)
+        signal.signal(signal.SIGINT, interrupt)
     theirs.close()
     try:
         yield ours
@@ -139,35 +149,46 @@ def _surround(environment: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _answer(line: Connection, one: Contestant) -> Any:
+def _ask(line: Connection, name: str) -> Any:
+    """Let it do what comes next, and take its answer."""
     try:
+        line.send("go on")
         answer = line.recv()
-    except EOFError:
+    except (EOFError, OSError):
         answer = RuntimeError("its process ended")
     if isinstance(answer, Exception):
-        raise RuntimeError(f"{one.name} could not be timed: {answer}")
+        raise RuntimeError(f"{name}: {answer}")
     return answer
 
 
-def _serve(line: Connection, prepare: Prepare, settings: dict[str, Any], number: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, and closes the line.
+def _serve(line: Connection, one: Contestant, number: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows inherits nothing.
+    answers = _answers(one, number)
     try:
-        work = prepare(**settings)
-        at_rest = _memory_at_rest()
-        for _ in range(2):
-            work()
-        line.send(blas.kernel())
         while line.recv():
-            work()  # Its threads are awake then, and its memory is near.
-            began = time.perf_counter()
-            for _ in range(number):
-                work()
-            took = (time.perf_counter() - began) / number
-            line.send((took, None if at_rest is None else _memory("VmHWM") - at_rest))
-    except EOFError:
+            try:
+                answer = next(answers)
+            except Exception as error:
+                answer = RuntimeError(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            line.send(answer)
+    except (EOFError, OSError):  # The parent has seen enough.
         pass
-    except Exception as error:
-        line.send(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _answers(one: Contestant, number: int) -> Iterator[Any]:
+    """First, prepared and warm, the kernels that it runs; then, each time, the seconds and the bytes."""
+    work = one.prepare(**one.settings)
+    at_rest = _memory_at_rest()
+    for _ in range(2):
+        work()
+    yield blas.kernel() if one.library in STANDING_ON_NUMPY else None
+    while True:
+        work()  # Its threads are awake then, and its memory is near.
+        began = time.perf_counter()
+        for _ in range(number):
+            work()
+        took = (time.perf_counter() - began) / number
+        yield took, None if at_rest is None else _memory("VmHWM") - at_rest
 
 
 def _memory_at_rest() -> int | None:
@@ -223,18 +244,15 @@ def _time(seconds: float) -> str:
 
 
 def advice(timings: list[Timing]) -> str | None:
-    """What another choice of OpenBLAS's kernels would change for a program of the user's own, if anything."""
+    """What NumPy's own choice of kernels would change, if it would for certain."""
     ours = timings[0]
     own = next((timing for timing in timings if timing.name == AS_NUMPY_STARTS), ours)
-    if own.kernel == ours.kernel:
+    share, low, high = ratio(own, ours)
+    chosen = f"{KERNELS}={os.environ.get(KERNELS)}"
+    if own.kernel == ours.kernel or low <= 1 <= high:
         return None
-    chosen, share = f"{KERNELS}={os.environ.get(KERNELS)}", own.median / ours.median
-    if share > 1:
-        return (
-            f"NumPy's own choice here, {own.kernel}, takes {share:.2f} times as long: set {chosen} "
-            "before your own programs start."
-        )
-    return f"{chosen} is set; without it NumPy runs {own.kernel}, and this takes {share:.2f} times as long."
+    said = f"NumPy's own choice of kernels, {own.kernel}, takes {share:.2f} times as long as {chosen}"
+    return f"{said}: set that before your own programs start." if share > 1 else f"{said}: leave it unset."
 
 
 def machine() -> str:

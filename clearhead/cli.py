@@ -21,7 +21,6 @@ import click
 import numpy as np
 from rich.console import Console
 
-from clearhead.bench import advice, machine, race, table
 from clearhead.checkpoint import (
     Run,
     check_folder,
@@ -29,7 +28,6 @@ from clearhead.checkpoint import (
     load,
     replace,
 )
-from clearhead.contests import SHORT
 from clearhead.data import Data, load_data
 from clearhead.formats import NAMES, TABLE_SUFFIXES, read
 from clearhead.learners import learner_of
@@ -406,17 +404,22 @@ def sample(run: str, prompt: str | None, length: int, temperature: float, seed: 
 
 
 @cli.command(epilog=example("clearhead bench two-layer"))
-@click.argument("what", type=click.Choice(list(SHORT)), required=False)
+@click.argument("what", type=click.Choice(["two-layer", "attention", "language"]), required=False)
 def bench(what: str | None) -> None:
     """How fast, beside what one would use instead, on this machine."""
+    from clearhead.bench import advice, machine, race, table
+    from clearhead.contests import SHORT
+
     print(textwrap.fill(machine(), 79))
     screen, status = Console(highlight=False), Console(stderr=True)
+    hints: list[str] = []
     for contest in SHORT[what] if what else itertools.chain(*SHORT.values()):
         print(f"\n{contest.title}", flush=True)
         with status.status("timing ..."):
-            timings = race(contest)
+            timings, left_out = race(contest)
         screen.print(table(timings), end="")
-        if absent := contest.absent():
-            print(f"not installed, so not here: {', '.join(absent)}")
-        if hint := advice(timings):
-            print(textwrap.fill(hint, 79))
+        for reason in left_out:
+            print(textwrap.fill(f"left out: {reason}", 79))
+        hints += filter(None, [advice(timings)])
+    if hints:
+        print(f"\n{textwrap.fill(hints[0], 79)}")

@@ -286,12 +286,12 @@ def clearhead_steps(steps: int) -> Work:
     return run
 
 
-def torch_steps(steps: int, compiled: bool = False) -> Work:
+def torch_steps(steps: int) -> Work:
     """A plain loop with PyTorch's own layers, its fused attention and its fused AdamW."""
     import torch
 
     text = torch.from_numpy(np.random.default_rng(0).integers(SYMBOLS, size=100_000))
-    _, step = torch_learner(SYMBOLS, compiled)
+    _, step = torch_learner(SYMBOLS)
 
     def run() -> None:
         for _ in range(steps):
@@ -302,7 +302,7 @@ def torch_steps(steps: int, compiled: bool = False) -> Work:
     return run
 
 
-def torch_learner(num_symbols: int, compiled: bool = False) -> tuple[Any, Callable[[Any, Any, float], float]]:
+def torch_learner(num_symbols: int) -> tuple[Any, Callable[[Any, Any, float], float]]:
     """A model of symbols in PyTorch's own words, in nanoGPT's small sizes, and one step of it: its loss."""
     import torch
     from torch import nn
@@ -356,12 +356,11 @@ def torch_learner(num_symbols: int, compiled: bool = False) -> tuple[Any, Callab
                   for is_deep in (False, True))  # fmt: skip
     groups = [{"params": deep, "weight_decay": 0.1}, {"params": flat, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
-    scores = torch.compile(model) if compiled else model
 
     def step(X: Any, Y: Any, lr: float) -> float:
         for group in optimizer.param_groups:
             group["lr"] = lr
-        loss = functional.cross_entropy(scores(X).flatten(0, 1), Y.flatten())
+        loss = functional.cross_entropy(model(X).flatten(0, 1), Y.flatten())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -420,17 +419,14 @@ def attention(shape: tuple[int, int, int], *, backward: bool, heads: int = 8, ro
     )
 
 
-def language(*, steps: int = 10, compiled: bool = False, rounds: int = 9) -> Contest:
+def language(*, steps: int = 10, rounds: int = 9) -> Contest:
     """Steps of training a language model."""
     settings = {"steps": steps}
-    everyone = [
+    everyone = (
         Contestant("clearhead", clearhead_steps, settings, "torch"),
         Contestant("PyTorch, a plain loop", torch_steps, settings, "torch"),
-    ]
-    if compiled:
-        fully = {**settings, "compiled": True}
-        everyone.append(Contestant("PyTorch, compiled", torch_steps, fully, "torch"))
-    return Contest(f"language: {steps} steps of training, nanoGPT's small sizes", tuple(everyone), rounds)
+    )
+    return Contest(f"language: {steps} steps of training, nanoGPT's small sizes", everyone, rounds)
 
 
 SHORT = {

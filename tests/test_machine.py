@@ -99,7 +99,18 @@ print(os.environ.get("OPENBLAS_CORETYPE"), kernel())
 
 @pytest.mark.parametrize(
     ("flags", "chosen", "expected"),
-    [(FLAGS, None, "SkylakeX"), (FLAGS, "Haswell", "Haswell"), ("avx2", None, "None")],
+    [
+        pytest.param(
+            FLAGS,
+            None,
+            "SkylakeX",
+            marks=pytest.mark.skipif(
+                not machine.has_avx512(), reason="what is asked for is run, and this processor has no AVX-512"
+            ),
+        ),
+        (FLAGS, "Haswell", "Haswell"),
+        ("avx2", None, "None"),
+    ],
 )
 def test_the_command_asks_before_numpy_is_loaded(flags, chosen, expected):
     environment = {name: value for name, value in os.environ.items() if name != machine.KERNELS}
@@ -109,8 +120,8 @@ def test_the_command_asks_before_numpy_is_loaded(flags, chosen, expected):
     result = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
     asked, kernel = result.stdout.splitlines()[-1].split()
     assert asked == expected
-    if machine.has_avx512() and kernel != "None" and chosen is None and flags == FLAGS:
-        assert kernel == "SkylakeX"
+    if asked != "None" and kernel != "None":
+        assert kernel == asked
 
 
 PAGES = """
