@@ -46,7 +46,7 @@ def has_avx512() -> bool:
 def use_avx512(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let OpenBLAS use AVX-512, unless the user has chosen. In time only where NumPy is not yet loaded.
 
-    The OpenBLAS in NumPy's wheels falls back to AVX2 on processors newer than itself, at half the speed.
+    The OpenBLAS in NumPy's wheels falls back to AVX2, at half the speed, on a processor it does not know.
 
     >>> chosen = {"OPENBLAS_CORETYPE": "Haswell"}
     >>> use_avx512(chosen)
