@@ -741,7 +741,9 @@ def test_training_equals_a_loop_written_by_hand(monkeypatch):
 
 
 @FLOATS
-def test_the_training_history_is_the_running_mean_of_what_the_updates_returned(monkeypatch, dtype):
+@pytest.mark.parametrize("at_once", [1, 6, 1024])
+def test_the_training_history_is_the_running_mean_of_what_the_updates_returned(monkeypatch, dtype, at_once):
+    monkeypatch.setattr(steps, "SCORED_AT_ONCE", at_once)
     X, Y = numbered(8)
     net = TwoLayerNN(FEATURES, HIDDENS, CLASSES, seed=0, dtype=dtype)
     seen = batches_of(net, monkeypatch)
