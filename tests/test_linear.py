@@ -140,6 +140,17 @@ def test_a_weight_changed_between_forward_and_backward_is_reported(quick):
 # Where anything but the plain product is asked for, the layer itself is called.
 
 
+class Outer(nn.Module):
+    """What holds a layer, as attention does."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return linear(self.inner, x)
+
+
 class Twice(nn.Linear):
     def forward(self, x):
         return 2 * super().forward(x)
@@ -277,16 +288,8 @@ def test_autocast_is_obeyed(quick):
 def test_other_parameters_for_one_call_are_used(quick):
     layer, x = drawn()
 
-    class Outer(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = layer
-
-        def forward(self, x):
-            return linear(self.inner, x)
-
     weight = torch.randn(5, 7)
-    made = functional_call(Outer(), {"inner.weight": weight}, (x,))
+    made = functional_call(Outer(layer), {"inner.weight": weight}, (x,))
     torch.testing.assert_close(made, F.linear(x, weight, layer.bias))
 
 
@@ -491,15 +494,7 @@ def test_a_compiler_sees_the_layer_alone(backend, quick):
 def test_a_traced_layer_is_the_layer(quick):
     layer, x = drawn()
 
-    class Outer(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = layer
-
-        def forward(self, x):
-            return linear(self.inner, x)
-
-    traced = torch.jit.trace(Outer(), (x.detach(),), check_trace=False)
+    traced = torch.jit.trace(Outer(layer), (x.detach(),), check_trace=False)
     assert "mkldnn" not in str(traced.inlined_graph)
     assert not quick
     attention = CustomMultiHeadAttention(2, 6)
