@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from clearhead import LanguageModel, fit, load_data
 from clearhead.bench import Timing, machine, markdown
-from clearhead.contests import BATCH, CONTEXT, HEADS, LAYERS, MODEL_DIM, RATE, torch_learner
+from clearhead.contestants import BATCH, CONTEXT, HEADS, LAYERS, MODEL_DIM, RATE, torch_learner
 from clearhead.data import Examples
 
 

@@ -17,6 +17,7 @@ ORDER = [
     "cli",
     "options",
     "contests",
+    "contestants",
     "bench",
     "train",
     "learners",
