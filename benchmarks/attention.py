@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import click
 
-from clearhead.bench import machine, markdown, race
+from clearhead.bench import conditions, markdown, race
 from clearhead.contests import attention
 
 SIZES = {(32, 128, 256): 15, (8, 512, 512): 11, (1, 4096, 512): 7}
@@ -18,7 +18,7 @@ SIZES = {(32, 128, 256): 15, (8, 512, 512): 11, (1, 4096, 512): 7}
 @click.command()
 @click.option("--rounds", type=int, help="Of each contest.  [default: by its size]")
 def main(rounds):
-    print(machine(), flush=True)
+    print(conditions(), flush=True)
     for shape, usual in SIZES.items():
         for backward in (False, True):
             contest = attention(shape, backward=backward, rounds=rounds or usual)

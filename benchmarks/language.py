@@ -17,7 +17,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from clearhead import LanguageModel, fit, load_data
-from clearhead.bench import Timing, machine, markdown
+from clearhead.bench import Timing, conditions, markdown
 from clearhead.contestants import BATCH, CONTEXT, HEADS, LAYERS, MODEL_DIM, RATE, torch_learner
 from clearhead.data import Examples
 
@@ -58,7 +58,7 @@ def loss_of(model, examples):
 @click.option("--seeds", default=3)
 @click.option("--steps", default=2000)
 def main(file, seeds, steps):
-    print(machine(), flush=True)
+    print(conditions(), flush=True)
     data = load_data(file)
     ways = {"clearhead": ours, "PyTorch, a plain loop": plain}
     seconds, losses = np.empty((2, seeds)), np.empty((2, seeds))

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from clearhead.bench import Timing, machine, markdown
+from clearhead.bench import Timing, conditions, markdown
 
 IMPORTS = {
     "import clearhead": "import clearhead",
@@ -28,7 +28,7 @@ IMPORTS = {
 @click.command()
 @click.option("--rounds", default=25)
 def main(rounds):
-    print(machine(), flush=True)
+    print(conditions(), flush=True)
     print(f"\n{markdown(timed({name: ['-c', code] for name, code in IMPORTS.items()}, rounds))}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         command = ["-m", "clearhead", "train", "two-layer", "--out", str(Path(folder) / "run")]

@@ -11,7 +11,7 @@ import os
 
 import click
 
-from clearhead.bench import machine, markdown, race
+from clearhead.bench import conditions, markdown, race
 from clearhead.contests import rows, two_layer
 from clearhead.machine import KERNELS, has_avx512
 
@@ -20,7 +20,7 @@ from clearhead.machine import KERNELS, has_avx512
 @click.argument("folder", required=False)
 @click.option("--rounds", default=11)
 def main(folder, rounds):
-    print(machine(), flush=True)
+    print(conditions(), flush=True)
     for kernel in ("SkylakeX", "Haswell") if has_avx512() else (None,):
         if kernel:
             os.environ[KERNELS] = kernel

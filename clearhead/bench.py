@@ -195,8 +195,9 @@ def _memory_at_rest() -> int | None:
     """The bytes of this process now, from where its most is counted on; None where Linux does not tell."""
     try:
         Path("/proc/self/clear_refs").write_text("5")  # proc(5): the most becomes what it is now.
+        _memory("VmHWM")
         return _memory("VmRSS")
-    except OSError:
+    except (OSError, StopIteration):
         return None
 
 
@@ -255,7 +256,7 @@ def advice(timings: list[Timing]) -> str | None:
     return f"{said}: set that before your own programs start." if share > 1 else f"{said}: leave it unset."
 
 
-def machine() -> str:
+def conditions() -> str:
     """The processor, the libraries with their versions, and the kernels that NumPy's BLAS runs here."""
     packages = {name: "scikit-learn" if name == "sklearn" else name for name in LIBRARIES if find_spec(name)}
     named = [f"{LIBRARIES[name]} {version(package)}" for name, package in packages.items()]

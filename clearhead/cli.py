@@ -407,10 +407,10 @@ def sample(run: str, prompt: str | None, length: int, temperature: float, seed: 
 @click.argument("what", type=click.Choice(["two-layer", "attention", "language"]), required=False)
 def bench(what: str | None) -> None:
     """How fast, beside what one would use instead, on this machine."""
-    from clearhead.bench import advice, machine, race, table
+    from clearhead.bench import advice, conditions, race, table
     from clearhead.contests import SHORT
 
-    print(textwrap.fill(machine(), 79))
+    print(textwrap.fill(conditions(), 79))
     screen, status = Console(highlight=False), Console(stderr=True)
     hints: list[str] = []
     for contest in SHORT[what] if what else itertools.chain(*SHORT.values()):

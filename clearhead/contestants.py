@@ -23,7 +23,8 @@ def images(data: str | None = None) -> tuple[Array, Array]:
     if data is not None:
         from clearhead.data import load_data
 
-        return tuple(load_data(data, validation=0).train)  # type: ignore[return-value]
+        X, Y = load_data(data, validation=0).train
+        return X, Y
     generator = np.random.default_rng(0)
     return generator.random((20_000, 784), np.float32), generator.integers(CLASSES, size=20_000)
 

@@ -17,7 +17,6 @@ from clearhead.bench import (
     Contestant,
     Timing,
     advice,
-    machine,
     markdown,
     race,
     ratio,
@@ -87,6 +86,17 @@ def test_everyone_runs_in_turn_warmed_and_as_often_as_said(tmp_path):
     for timing in timings:
         assert timing.seconds.shape == (4,)
         assert (timing.seconds > 0).all()
+
+
+@pytest.mark.parametrize("lacking", ["VmRSS", "VmHWM"])
+def test_a_system_that_does_not_tell_its_memory_is_timed_all_the_same(lacking, monkeypatch, tmp_path):
+    lines = {"VmRSS": "VmRSS:\t 5 kB\n", "VmHWM": "VmHWM:\t 7 kB\n"}
+    status = tmp_path / "status"
+    status.write_text("".join(text for name, text in lines.items() if name != lacking))
+    monkeypatch.setattr(bench, "Path", lambda name: status if name.endswith("status") else tmp_path / "other")
+    assert bench._memory_at_rest() is None
+    status.write_text("".join(lines.values()))
+    assert bench._memory_at_rest() == 5 * 1024
 
 
 def test_who_cannot_take_part_is_left_out_with_the_reason(monkeypatch, tmp_path):
@@ -231,7 +241,7 @@ def test_better_kernels_are_pointed_out_once_it_is_certain(monkeypatch):
 
 
 def test_the_machine_is_named_with_its_libraries():
-    said = machine()
+    said = bench.conditions()
     for part in (
         r" cores; Python 3\.",
         r"NumPy \d.* \(\w+( OpenBLAS)? kernels\)",

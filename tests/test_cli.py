@@ -720,7 +720,7 @@ def test_bench_names_the_machine_and_who_takes_how_long(capsys, monkeypatch):
     contests = [bench.Contest(f"some work, {number}", (*everyone, absent), rounds=2) for number in (1, 2)]
     monkeypatch.setattr(clearhead_contests, "SHORT", {"two-layer": contests[:1], "attention": contests[1:]})
     out = succeed(capsys, "bench")
-    assert out.startswith(bench.machine()[:40])
+    assert out.startswith(bench.conditions()[:40])
     assert max(map(len, out.splitlines())) <= 80
     assert out.index("some work, 1") < out.index("some work, 2")
     assert out.count("a peer") == 2
