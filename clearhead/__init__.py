@@ -19,10 +19,13 @@ _MODULES = {
     "Run": "checkpoint",
     "SequenceClassifier": "transformer",
     "Step": "steps",
+    "Trace": "steps",
     "TwoLayerNN": "two_layer_nn",
     "fit": "train",
     "load": "checkpoint",
     "load_data": "data",
+    "trace": "steps",
+    "trace_bytes": "steps",
 }
 __all__ = sorted(_MODULES)
 __version__ = "0.1.0"
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from clearhead.data import Data as Data
     from clearhead.data import load_data as load_data
     from clearhead.steps import Step as Step
+    from clearhead.steps import Trace as Trace
+    from clearhead.steps import trace as trace
+    from clearhead.steps import trace_bytes as trace_bytes
     from clearhead.train import fit as fit
     from clearhead.transformer import Block as Block
     from clearhead.transformer import LanguageModel as LanguageModel

@@ -222,8 +222,17 @@ def _product(left: Cells, right: Cells) -> Cells:
     return Cells(axes, np.einsum(left.numbers, rows, right.numbers, columns, result, optimize=True))
 
 
+def named_axes(letters: str, axes: Axes) -> Axes:
+    """The axes that the letters after Σ_ and its like name: AK is one where the operand has it.
+
+    >>> named_axes("BAK", ("B", "T", "AK")), named_axes("AK", ("A", "K"))
+    (('B', 'AK'), ('A', 'K'))
+    """
+    return tuple(re.findall("AK|." if "AK" in axes else ".", letters))
+
+
 def _over(word: str, letters: str, cells: Cells) -> Cells:
-    named = tuple(re.findall("AK|." if "AK" in cells.axes else ".", letters))
+    named = named_axes(letters, cells.axes)
     if not set(named) <= set(cells.axes):
         raise FormulaError(f"{word}_{letters} goes over {_show(named)}, but is given "
                            f"{_show(cells.axes)}; name axes of those.")  # fmt: skip

@@ -1,244 +1,271 @@
-"""Steps: functions whose docstring's first line is `value[axes] = formula: meaning`.
+"""`trace` runs a model once and gives every value of it, forwards and backwards, as a `Trace`.
 
-The values that no step makes are declared in the module's docstring, each in one line
-`value[axes]: meaning`. The grammar is in `formula`.
+Here too is what a trace is made of: `Step`, and the steps of a module.
 """
 
-import inspect
-import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from clearhead.evaluation import Array, Evaluation
-from clearhead.formula import AXES, RESERVED, Axes, FormulaError, Tree, parse, values_in
-
-_NAME = r"[A-Za-z][A-Za-z0-9_]*"
-_AXES = r"\[[^\]]*\]"
-_FORM = {
-    "the value's name": _NAME,
-    "its axes in brackets": _AXES,
-    "' = '": " = ",
-    "a formula": "[^:]+",
-    "': '": ": ",
-    "a meaning": ".+",
-}
-
-
-class Declared(NamedTuple):
-    """A value that no step of its module makes."""
-
-    name: str
-    shape: Axes
-    meaning: str
+from clearhead.docstrings import Declared as Declared
+from clearhead.docstrings import Step as Step
+from clearhead.docstrings import declared as declared
+from clearhead.docstrings import steps_of as steps_of
+from clearhead.gradient_checks import Check, check_attention, check_network
+from clearhead.recording import (
+    LIMIT,
+    Choice,
+    attention_lengths,
+    bytes_of,
+    model_lengths,
+    record_attention,
+    record_model,
+    record_network,
+)
+from clearhead.traces import Receipt as Receipt
+from clearhead.traces import Trace as Trace
+from clearhead.two_layer_nn import TwoLayerNN
 
 
-@dataclass(frozen=True)
-class Step:
-    """A function that makes one value, and what its docstring says of it.
+def trace(
+    model: Any,
+    X: Any,
+    Y: Any = None,
+    *,
+    lr: float = 0.1,
+    tokens: Sequence[str] | None = None,
+    mask: Any = None,
+    causal: bool = False,
+    doutput: Any = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+    image: Sequence[int] | None = None,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    steps: Sequence[str] | None = None,
+    limit: int = LIMIT,
+    check: bool = True,
+    on_cost: Callable[[int], None] | None = None,
+) -> Trace:
+    """Run a model once on an input and keep every value, forwards and backwards.
 
-    `axes` has those of each input; `tree` is the formula, parsed.
+    model: a TwoLayerNN, an attention module, a SequenceClassifier or a LanguageModel; X, Y as it takes
+    them, scaled as in training: (N, D) and (N,) or one-hot, tokens (B, T, M) and no Y, examples and
+    (B,) classes, symbols (B, T) and those that came next (B, T). Without Y the likeliest answer
+    stands in. One example or one sequence needs no axis of its own.
 
-    >>> from clearhead import two_layer_nn
-    >>> step = Step.of(two_layer_nn.hidden_sum)
-    >>> step.name, step.shape, step.formula, step.meaning
-    ('z1', ('N', 'H'), 'X W1 + b1', 'how strongly each example drives each hidden unit.')
-    >>> step.inputs, step.axes["W1"]
-    (('X', 'W1', 'b1'), ('D', 'H'))
+    lr: of the one update that is shown of the network. tokens: names of the tokens (for attention
+    also as third argument). mask, causal, doutput: as attention's `forward` and `gradients` take
+    them. names: of an axis's places, {"C": labels}. image: shape of the image that an example of the
+    network is. layers, heads, steps: keep only these. limit: bytes; more is refused beforehand.
+    check: gradients beside central differences (network) or autograd (attention). on_cost: called
+    with the bytes that will be kept, before anything runs; `trace_bytes` says the same.
+
+    Raises ValueError where X does not fit or the recording would be over the limit, TypeError for
+    another model.
+
+    >>> from clearhead import TwoLayerNN
+    >>> trace(TwoLayerNN(4, 3, 2, seed=0), np.eye(4), [0, 1, 1, 0]).receipt("z1", (2, 1)).symbols
+    'Σ_d X[2,d] W1[d,1] + b1[1]'
     """
-
-    name: str
-    shape: Axes
-    formula: str
-    meaning: str
-    inputs: tuple[str, ...]
-    axes: Mapping[str, Axes] = field(hash=False)
-    tree: Tree
-    function: Callable[..., Any]
-
-    @classmethod
-    def of(cls, function: Callable[..., Any], **bind: str) -> "Step":
-        """The step of a function, from its docstring's first line and its parameters' names.
-
-        `bind` gives a parameter the name of another value, here and in the formula, and in the
-        made value's name where that is the parameter's with an ending. A generic step, one whose
-        axes are `...`, needs it. The inputs' axes are those that the function's module gives them,
-        by its steps or by its docstring. The formula is tried once, to find what is wrong here.
-
-        Raises FormulaError, naming function, place and fix, where the docstring is missing (under
-        python -OO too) or not of the form, or its formula is not in the language, leaves out a
-        parameter, names anything else, or has axes that do not meet. TypeError for no function.
-
-        >>> from clearhead import two_layer_nn
-        >>> step = Step.of(two_layer_nn.updated, value="W1", gradient="dW1")
-        >>> step.name, step.shape, step.inputs, step.formula
-        ('W1_next', ('D', 'H'), ('W1', 'dW1', 'lr'), 'W1 - lr dW1')
-        """
-        if not isinstance(function, FunctionType):
-            raise TypeError(f"Step.of takes a function, got {function!r}; pass one of a module.")
-        try:
-            return cls._of(function, bind)
-        except FormulaError as error:
-            raise FormulaError(f"{function.__name__}: {error}") from None
-
-    @classmethod
-    def _of(cls, function: FunctionType, bind: Mapping[str, str]) -> "Step":
-        name, shape, formula, meaning = _read(function)
-        parameters = tuple(inspect.signature(function).parameters)
-        _check_names(formula, parameters, bind)
-        inputs = tuple(bind.get(parameter, parameter) for parameter in parameters)
-        formula = re.sub(_NAME, lambda found: bind.get(found[0], found[0]), formula)
-        stem, _, ending = name.partition("_")
-        if ending and stem in bind:
-            name = f"{bind[stem]}_{ending}"
-
-        shapes = _shapes(function.__globals__)
-        generic = shape == ("...",)
-        if generic and not shapes.keys() & set(inputs[:1]):
-            first = parameters[0] if parameters else "the first parameter"
-            raise FormulaError(f"the axes [...] are those of {first}, which is no value of the "
-                               f'module; bind it to one, Step.of(..., {first}="W1").')  # fmt: skip
-        for value in inputs:
-            if value not in shapes and value not in AXES:
-                raise FormulaError(f"no step of the module makes {value} and it is not declared; "
-                                   f"add `{value}[axes]: meaning` to its docstring.")  # fmt: skip
-        shape = shapes[inputs[0]] if generic else shape
-        axes = {value: () if value in AXES else shapes[value] for value in inputs}
-        tree = parse(formula)
-        ones = {value: np.ones([1] * len(axes[value])) for value in inputs}
-        with np.errstate(all="ignore"):
-            Evaluation(ones, axes).result(tree, shape)
-        return cls(name, shape, formula, meaning, inputs, axes, tree, function)
-
-    def evaluate(self, values: Mapping[str, Any]) -> Array:
-        """What the formula makes of values by name: each what `np.asarray` takes, more than needed.
-
-        The dtype is the inputs' common float dtype, in which a Python number has no say.
-
-        Raises ValueError where an input is missing, has the wrong number of axes, or a length
-        that another contradicts; TypeError where one holds no numbers.
-
-        >>> from clearhead import two_layer_nn
-        >>> step = Step.of(two_layer_nn.hidden_sum)
-        >>> step.evaluate({"X": [[1.0, 2]], "W1": [[1.0, 0], [0, 1]], "b1": [3.0, 4]})
-        array([[4., 6.]])
-        """
-        missing = [value for value in self.inputs if value not in values]
-        if missing:
+    runner = _Runner(model, Choice(layers, heads, steps), limit, check, on_cost)
+    if isinstance(model, TwoLayerNN):
+        made = runner.network(X, Y, lr)
+        made.recording.image = {"value": "X", "shape": list(image)} if image else None
+    elif runner.is_attention():
+        tokens = Y if tokens is None else tokens
+        made = runner.attention(X, mask, causal, doutput)
+    else:
+        made = runner.model_of_blocks(X, Y)
+    if tokens is not None:
+        if len(tokens) != made.lengths["T"]:
             raise ValueError(
-                f"{self.name} needs {', '.join(self.inputs)}, got no {', '.join(missing)}; add it."
+                f"tokens has {len(tokens)} names, but X has {made.lengths['T']} tokens; give one name each."
             )
-        return Evaluation(values, self.axes).result(self.tree, self.shape)
+        made.recording.names |= {"T": tuple(map(str, tokens)), "S": tuple(map(str, tokens))}
+    for axis, given in (names or {}).items():
+        if len(given) != made.lengths.get(axis):
+            length = made.lengths.get(axis, "no axis here")
+            raise ValueError(f"names[{axis!r}] has {len(given)} names, but {axis} is {length}.")
+        made.recording.names[axis] = tuple(map(str, given))
+    return made
 
 
-def steps_of(module: ModuleType) -> tuple[Step, ...]:
-    """The steps of a module in source order.
+def trace_bytes(
+    model: Any,
+    X: Any,
+    *,
+    layers: Sequence[int] | None = None,
+    heads: Sequence[int] | None = None,
+    steps: Sequence[str] | None = None,
+) -> int:
+    """The bytes that `trace` would keep of a model and an input, without running anything.
 
-    Each function of its own whose docstring begins `value[axes] =` is one, and must then be right:
-    raises FormulaError as `Step.of` does. Generic ones, `value[...]`, are left out, because only
-    `Step.of(function, ...)` can say what they are bound to.
-
-    >>> from clearhead import two_layer_nn
-    >>> [step.name for step in steps_of(two_layer_nn)][:4]
-    ['z1', 'h', 'z2', 'y']
+    >>> from clearhead import TwoLayerNN
+    >>> trace_bytes(TwoLayerNN(64, 32, 10), np.ones((1, 64))) < 40_000
+    True
     """
-    return tuple(Step.of(function) for function in _functions(vars(module)))
+    return _Runner(model, Choice(layers, heads, steps)).cost(X)
 
 
-def declared(module: ModuleType) -> tuple[Declared, ...]:
-    """The values that a module's docstring declares, in its order.
+class _Runner:
+    """Brings inputs to a model's form, refuses what is too large, records and checks."""
 
-    Raises FormulaError where one has an axis or a name that the language does not have.
+    def __init__(
+        self,
+        model: Any,
+        choice: Choice,
+        limit: int = LIMIT,
+        check: bool = True,
+        on_cost: Callable[[int], None] | None = None,
+    ) -> None:
+        self.model, self.choice, self.limit, self.check, self.on_cost = model, choice, limit, check, on_cost
 
-    >>> from clearhead import two_layer_nn
-    >>> declared(two_layer_nn)[0]
-    Declared(name='X', shape=('N', 'D'), meaning='the examples, one a row')
-    """
-    return tuple(_declared(vars(module)))
+    def is_attention(self) -> bool:
+        if isinstance(self.model, TwoLayerNN):
+            return False
+        from clearhead import attention, transformer
 
-
-def _declared(namespace: Mapping[str, Any]) -> Iterable[Declared]:
-    for line in _docstring(namespace.get("__doc__")).splitlines():
-        if found := re.fullmatch(rf"({_NAME})({_AXES}): (.+)", line):
-            name, letters, meaning = found.groups()
-            yield Declared(_value(name), _axes(letters[1:-1]), meaning)
-
-
-def _functions(namespace: Mapping[str, Any]) -> Iterable[FunctionType]:
-    """The module's own functions that say that they are steps, but for the generic ones."""
-    for thing in dict.fromkeys(filter(inspect.isfunction, namespace.values())):
-        if thing.__module__ == namespace.get("__name__"):
-            begins = re.match(rf"{_NAME}({_AXES})\s*=", _docstring(thing.__doc__))
-            if begins and begins[1] != "[...]":
-                yield thing
-
-
-def _shapes(namespace: Mapping[str, Any]) -> dict[str, Axes]:
-    shapes = {value.name: value.shape for value in _declared(namespace)}
-    for function in _functions(namespace):
-        try:
-            name, axes, _, _ = _read(function)
-        except FormulaError as error:
-            raise FormulaError(f"in the same module, {function.__name__}: {error}") from None
-        shapes[name] = axes
-    return shapes
-
-
-def _docstring(text: str | None) -> str:
-    if text is None and sys.flags.optimize > 1:
-        raise FormulaError("steps need docstrings, which python -OO drops; run python without it.")
-    return inspect.cleandoc(text or "")
-
-
-def _read(function: FunctionType) -> tuple[str, Axes, str, str]:
-    """Value, axes, formula and meaning of a docstring's first line."""
-    line, place, read = _docstring(function.__doc__).partition("\n")[0], 0, []
-    for part, pattern in _FORM.items():
-        found = re.compile(pattern).match(line, place)
-        if found is None:
-            raise FormulaError(
-                f"docstring {line!r}, character {place + 1}: expected {part}; "
-                "begin it with `value[axes] = formula: meaning`."
-            )
-        read.append(found[0])
-        place = found.end()
-    name, letters, _, formula, _, meaning = read
-    axes = ("...",) if letters == "[...]" else _axes(letters[1:-1])
-    return _value(name), axes, formula, meaning
-
-
-def _value(name: str) -> str:
-    if name in RESERVED:
-        raise FormulaError(f"{name} is a word or an axis; give the value another name.")
-    return name
-
-
-def _axes(letters: str) -> Axes:
-    axes = tuple(letters.split(",")) if letters else ()
-    if not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
-        raise FormulaError(
-            f"[{letters}] is not a list of axes, each once; use {','.join(AXES)} without spaces."
+        if isinstance(self.model, attention.MultiHeadAttention):
+            return True
+        if isinstance(self.model, transformer.SequenceClassifier | transformer.LanguageModel):
+            return False
+        raise TypeError(
+            "trace takes a TwoLayerNN, CustomMultiHeadAttention, SequenceClassifier or LanguageModel; "
+            f"got {type(self.model).__name__}."
         )
-    return axes
 
-
-def _check_names(formula: str, parameters: tuple[str, ...], bind: Mapping[str, str]) -> None:
-    takes = ", ".join(parameters)
-    for name in sorted(bind.keys() - set(parameters)):
-        raise FormulaError(f"there is no parameter {name} to bind; bind some of {takes}.")
-    named = values_in(parse(formula))
-    for name in sorted(named - set(parameters)):
-        place = next(word.start() for word in re.finditer(_NAME, formula) if word[0] == name)
-        raise FormulaError(
-            f"{formula!r}, character {place + 1}: {name} is not a parameter; "
-            f"use {takes or 'numbers'}, or add the parameter {name}."
-        )
-    for name in parameters:
-        if name not in named and name not in AXES:
-            raise FormulaError(
-                f"{formula!r} leaves out the parameter {name}; use it, or take the parameter away."
+    def lengths(self, X: Any) -> dict[str, int]:
+        if isinstance(self.model, TwoLayerNN):
+            return dict(
+                zip(
+                    "NDHC",
+                    (len(X), *self.model.params["W1"].shape, self.model.params["b2"].size),
+                    strict=True,
+                )
             )
+        if self.is_attention():
+            return attention_lengths(self.model, X)
+        settings = self.model.settings
+        num_tokens = X.shape[1] if "num_symbols" in settings else len(self.model.places)
+        return model_lengths(self.model, len(X), num_tokens)
+
+    def cost(self, X: Any) -> int:
+        X = self.input(X)
+        return bytes_of(self.model, self.lengths(X), self.itemsize(), self.choice)
+
+    def itemsize(self) -> int:
+        if isinstance(self.model, TwoLayerNN):
+            return int(self.model.dtype.itemsize)
+        size = next(self.model.parameters()).dtype.itemsize
+        return int(size)
+
+    def input(self, X: Any) -> Any:
+        """With an axis for the examples, as the model takes it."""
+        if isinstance(self.model, TwoLayerNN):
+            X = np.asarray(X)
+            return X[np.newaxis] if X.ndim == 1 else X
+        import torch
+
+        weight = next(self.model.parameters())
+        settings = getattr(self.model, "settings", {})
+        X = torch.as_tensor(X if isinstance(X, torch.Tensor) else np.asarray(X), device=weight.device)
+        if "num_symbols" in settings:
+            if X.is_floating_point():
+                raise TypeError(f"X must be numbers of symbols, whole ones; got {X.dtype}.")
+            return X.long()[None] if X.ndim == 1 else X.long()
+        X = X.to(weight.dtype)
+        one = (
+            X.ndim == 2
+            if self.is_attention()
+            else tuple(X.shape) in (settings["input_shape"], (int(np.prod(settings["input_shape"])),))
+        )
+        return X[None] if one else X
+
+    def refuse(self, X: Any) -> None:
+        needed = self.cost(X)
+        if self.on_cost is not None:
+            self.on_cost(needed)
+        if needed > self.limit:
+            ask = (
+                "steps=['z1', 'h'], say, or fewer examples"
+                if isinstance(self.model, TwoLayerNN)
+                else ("layers=[0], heads=[0] or steps=['weights'], say, or fewer tokens")
+            )
+            raise ValueError(
+                f"this trace would keep {needed:,} bytes, over limit={self.limit:,}; "
+                f"ask for {ask}, or raise limit."
+            )
+
+    def network(self, X: Any, Y: Any, lr: float) -> Trace:
+        X = self.model._examples(self.input(X))
+        self.refuse(X)
+        recording = record_network(self.model, X, None if Y is None else np.atleast_1d(Y), lr, self.choice)
+        made = Trace(recording)
+        if self.check and made.differences is not None:
+            found = check_network(self.model, made.differences)
+            made.checks = {name: found[name] for name in found if name in made.values}
+        return made
+
+    def attention(self, x: Any, mask: Any, causal: bool, doutput: Any) -> Trace:
+        x = self.input(x)
+        self.model._check(x, mask)
+        self.check_choice(1)
+        self.refuse(x)
+        recording = record_attention(
+            self.model, x, mask, causal, None if doutput is None else self.input(doutput), self.choice
+        )
+        made = Trace(recording)
+        if self.check:
+            import torch
+
+            error = torch.ones_like(x) if doutput is None else self.input(doutput)
+            self.add(made, check_attention(self.model, x, mask, causal, error))
+        return made
+
+    def model_of_blocks(self, X: Any, Y: Any) -> Trace:
+        import torch
+
+        X = self.input(X)
+        self.check_choice(len(self.model.blocks))
+        self.refuse(X)
+        if Y is not None:
+            Y = torch.as_tensor(np.asarray(Y), device=X.device).long()
+            Y = Y[None] if Y.ndim == (1 if X.dtype == torch.long else 0) else Y
+        made = Trace(record_model(self.model, X, Y, self.choice))
+        if self.check:
+            causal = made.recording.kind == "language"
+            for i, block in enumerate(self.model.blocks):
+                prefix = f"blocks.{i}."
+                x, error = (made.values.get(prefix + name) for name in ("normed", "doutput"))
+                if x is not None and error is not None:
+                    self.add(
+                        made,
+                        check_attention(
+                            block.attention,
+                            torch.as_tensor(x.numbers, device=X.device),
+                            None,
+                            causal,
+                            torch.as_tensor(error.numbers, device=X.device),
+                            prefix,
+                        ),
+                    )
+        return made
+
+    def add(self, made: Trace, checks: dict[str, Check]) -> None:
+        made.checks |= {name: check for name, check in checks.items() if name in made.steps}
+
+    def check_choice(self, num_layers: int) -> None:
+        num_heads = (
+            self.model.num_heads
+            if num_layers == 1 and self.is_attention()
+            else self.model.blocks[0].attention.num_heads
+        )
+        for what, asked, count in (
+            ("layers", self.choice.layers, num_layers),
+            ("heads", self.choice.heads, num_heads),
+        ):
+            if asked is not None and (not len(asked) or not all(0 <= i < count for i in asked)):
+                raise ValueError(f"{what}={list(asked)} must be some of 0 to {count - 1}.")

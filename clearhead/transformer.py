@@ -163,7 +163,7 @@ class _Transformer(nn.Module):
                 nn.init.normal_(adding.weight, std=0.02 / (2 * len(self.blocks)) ** 0.5)
 
     def _through_blocks(self, x, causal, keep):
-        kept = [None if keep is None else {} for _ in self.blocks]
+        kept = [None] * len(self.blocks) if keep is None else keep.get("blocks") or [{} for _ in self.blocks]
         for block, inner in zip(self.blocks, kept, strict=True):
             x = block(x, causal=causal, keep=inner)
         normed_3 = self.last_norm(x)
@@ -231,6 +231,7 @@ class SequenceClassifier(_Transformer):
         """The score (B,C) of each class; their softmax is the probability.
 
         keep: a dictionary, filled with tokens, x, blocks (a dictionary each), normed_3, pooled, y.
+        Of blocks only some are kept if it comes with such a list, None for each that is not.
         """
         tokens = self.tokens(X)
         x = linear(self.embedding, tokens) + self.places
@@ -274,6 +275,7 @@ class LanguageModel(_Transformer):
         """The score (B,T,V) of each symbol to follow the symbols (B,T), numbers from 0 to V - 1.
 
         keep: a dictionary, filled with tokens (one-hot), x, blocks (a dictionary each), normed_3, p.
+        Of blocks only some are kept if it comes with such a list, None for each that is not.
         """
         if symbols.ndim != 2 or not 1 <= symbols.shape[1] <= len(self.places):
             raise ValueError(f"symbols must be (sequences, 1 to {len(self.places)} symbols) because context "

@@ -24,10 +24,13 @@ def test_the_public_names_are_these():
         "Run",
         "SequenceClassifier",
         "Step",
+        "Trace",
         "TwoLayerNN",
         "fit",
         "load",
         "load_data",
+        "trace",
+        "trace_bytes",
     ]
     assert dir(clearhead) == clearhead.__all__
 
