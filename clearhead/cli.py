@@ -29,6 +29,7 @@ from clearhead.checkpoint import (
     replace,
 )
 from clearhead.data import Data, load_data
+from clearhead.explain import explain
 from clearhead.formats import NAMES, TABLE_SUFFIXES, read
 from clearhead.learners import learner_of
 from clearhead.models import kind_of, parameters, probabilities_of
@@ -423,3 +424,6 @@ def bench(what: str | None) -> None:
         hints += filter(None, [advice(timings)])
     if hints:
         print(f"\n{textwrap.fill(hints[0], 79)}")
+
+
+cli.add_command(explain)
