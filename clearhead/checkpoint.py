@@ -3,6 +3,7 @@
 config.json         the model's sizes, the data and its split, the settings, label names, input scaling
 history.jsonl       a line an epoch
 model.safetensors   the parameters by name
+report.html         what the command line adds: a page about the run
 """
 
 from __future__ import annotations

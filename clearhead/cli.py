@@ -282,10 +282,24 @@ def _train_into(
     # A young model is a little above; far above means steps that overshoot.
     if past and run.history["train_loss"][-1] > 2 * loss:
         _say(f"the loss is far above {loss:.2f}, which mere guessing has; try a lower --lr")
+    if past and not training.get("interrupted"):
+        _report(folder, run, data)
     follow = "sample" if run.kind == "language" else "evaluate"
     _say(f"written to {folder}; next:\n  clearhead {follow} {shlex.quote(str(folder))}")
     if training.get("interrupted"):
         sys.exit(130)
+
+
+def _report(folder: Path, run: Run, data: Data) -> None:
+    """Write report.html into the run, which is safe by now: no trouble here ends the command."""
+    from clearhead.report import report
+
+    try:
+        replace({folder / "report.html": report(run, data).encode()})
+    except (ArithmeticError, OSError, RuntimeError) as error:
+        _say(f"report.html could not be written: {' '.join(str(error).split())}")
+    else:
+        _say(f"a report to open in a browser: {folder / 'report.html'}")
 
 
 @contextlib.contextmanager

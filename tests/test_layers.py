@@ -15,6 +15,7 @@ PACKAGE = Path(clearhead.__file__).parent
 ORDER = [
     "__main__",
     "cli",
+    "report",
     "explain",
     "options",
     "contests",

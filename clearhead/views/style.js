@@ -57,11 +57,11 @@ tbody th { font-weight: 600; } tr.chosen { background: var(--panel); box-shadow:
 .attention .heads { grid-column: 1 / -1; } .thumbnails { display: flex; flex-wrap: wrap; gap: 8px; }
 .thumbnail { display: grid; justify-items: center; gap: 3px; padding: 5px; background: var(--panel); border: 1px solid var(--line); border-radius: 8px; font-size: 12px; }
 .thumbnail.open { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); }
-figure { margin: 12px 0 0 78px; } figcaption { font-size: 12px; color: var(--faint); } .large .map { border: 0; width: fit-content; } .large .bar { margin-left: 78px; }
+figure { margin: 12px 0 0 78px; } .sample { margin: 0; } figcaption { font-size: 12px; color: var(--faint); } .large .map { border: 0; width: fit-content; } .large .bar { margin-left: 78px; }
 .live { margin: 14px 0 0; min-height: 1.5em; padding: 4px 10px; font-size: 13px; background: var(--panel); border-radius: 6px; width: fit-content; max-width: 100%; } .live:empty { visibility: hidden; }
 .copy { width: 100%; font: 12px ui-monospace, monospace; color: inherit; background: var(--paper); }
 .curves { display: flex; flex-wrap: wrap; gap: 24px; } .curves svg { width: 360px; height: 220px; } .curves text { fill: var(--faint); font-size: 11px; } .axis { stroke: var(--line); }
-.line { fill: none; stroke-width: 1.8; } .line.train { stroke: var(--q); } .line.validation { stroke: var(--k); stroke-dasharray: 5 3; } .samples { display: flex; flex-wrap: wrap; gap: 12px; } .sample { font-size: 12px; }
+.line { fill: none; stroke-width: 1.8; } .line.train { stroke: var(--q); } .line.validation { stroke: var(--k); stroke-dasharray: 5 3; } .confusion td { text-align: center; min-width: 34px; } .confusion td.right { font-weight: 700; color: var(--right); } .confusion td.wrong { font-weight: 700; } .confusion td.none { color: var(--faint); } .report { padding-bottom: 4px; } .samples { display: flex; flex-wrap: wrap; gap: 12px; } .sample { font-size: 12px; }
 @media (max-width: 860px) { .attention { grid-template-columns: minmax(0, 1fr); } .clearhead { padding: 14px; } .header { padding-right: 0; } .tools { position: static; margin-top: 8px; } .chain, .grid { overflow-x: auto; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 `;
