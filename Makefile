@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test slow check clean
+.PHONY: demo test slow check clean browser
 
 demo: .venv/installed
 	rm -rf runs/demo
@@ -12,16 +12,30 @@ demo: .venv/installed
 	$(BIN)/clearhead train attention --out runs/demo/attention
 	$(BIN)/clearhead evaluate runs/demo/attention
 
-test: .venv/tests
+test: .venv/tests browser
 	$(BIN)/python -m pytest -q
 
-slow: .venv/tests
+slow: .venv/tests browser
 	$(BIN)/python -m pytest -q -m slow
 
 check: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory node_modules/.installed && npm run --silent check; \
+		else echo "no npm here: the types of the views are not checked"; fi
+
+# The tests of what is seen need a browser; without one they say so and are skipped.
+browser:
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+			echo "Installing chromium for the tests of what is seen."; \
+			(apt-get install --yes --quiet chromium || (apt-get update --quiet && apt-get install --yes --quiet chromium)) > /dev/null 2>&1 || true; \
+		else echo "no chromium here: install it to run the tests of what is seen"; fi
+
+node_modules/.installed: package.json
+	npm install --silent --no-audit --no-fund --no-package-lock
+	touch $@
 
 clean:
 	rm -rf .venv runs/demo

@@ -175,7 +175,8 @@ def _array(numbers: Any) -> Array:
     if hasattr(numbers, "detach"):
         numbers = numbers.detach().cpu()
         # NumPy has no bfloat16; float32 holds it exactly.
-        return np.array(numbers.float() if str(numbers.dtype) == "torch.bfloat16" else numbers)
+        made: Array = (numbers.float() if str(numbers.dtype) == "torch.bfloat16" else numbers).numpy()
+        return made.copy()
     return np.array(numbers)
 
 
