@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 import textwrap
 from typing import Any
@@ -32,7 +33,7 @@ def text(trace: Any, step: str | None, cell: Any, *, words: bool, head: int | No
         return receipt_text(trace.receipt(step, cell))
     if step is not None:
         return "\n".join(value_lines(trace, trace.full_name(step), words=words, rows=40, head=head))
-    lines = [f"{KINDS[trace.recording.kind]}: {_lengths(trace)}"]
+    lines = textwrap.wrap(f"{KINDS[trace.recording.kind]}: {_lengths(trace)}", WIDTH)
     lines += [line for note in trace.recording.notes for line in textwrap.wrap(note, WIDTH)]
     for part, heading in {"given": "GIVEN", **PARTS}.items():
         names = [name for name in trace.values if part_of(trace, name) == part]
@@ -63,8 +64,12 @@ def value_lines(
     if name in trace.steps:
         title += f" = {trace.steps[name].step.formula}"
     if shape:
-        title += f"{shape:>{max(len(shape) + 2, WIDTH - 4 - len(title))}}"
-    lines = [*textwrap.wrap(meaning, WIDTH - 2, initial_indent="  ", subsequent_indent="  "), f"    {title}"]
+        room = WIDTH - 4 - len(title)
+        title += f"{shape:>{room}}" if room > len(shape) + 1 else f"\n    {shape:>{WIDTH - 4}}"
+    lines = [
+        *textwrap.wrap(meaning, WIDTH - 2, initial_indent="  ", subsequent_indent="  "),
+        *f"    {title}".split("\n"),
+    ]
     numbers, masked = value.numbers, _masked(trace, name)
     if head is not None and "A" in value.axes:
         kept = value.heads.index(head) if value.heads is not None else head
@@ -109,7 +114,7 @@ def number_lines(
         if len(lines) >= rows and lines:
             lines.append("…")
             break
-        if numbers.ndim > 2:
+        if math.prod(numbers.shape[:-2]) > 1:
             lines.append(f"[{','.join(map(str, place))}]")
         lines += _grid(numbers[place], masked[place], rows, width, of_rows, of_columns)
     return lines

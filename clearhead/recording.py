@@ -231,7 +231,7 @@ def record_network(net: TwoLayerNN, X: Any, Y: Any, lr: float, choice: Choice) -
         "lr": np.asarray(lr, net.dtype),
         **ff_dict,
         "loss": net.compute_loss(Y, y),
-        "accuracy": net.evaluate(Y, y),
+        "accuracy": np.asarray(net.evaluate(Y, y), y.dtype),
         **gradients,
     }
     for name, number in net.params.items():

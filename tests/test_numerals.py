@@ -16,7 +16,13 @@ def numbers():
     spread = generator.normal(size=3000) * 10.0 ** generator.integers(-12, 12, 3000)
     halves = (generator.integers(-9999, 9999, 2000) + 0.5) / 2.0 ** generator.integers(0, 14, 2000)
     edges = [0.0, -0.0, 1.0, -7.0, 999999.0, 999999.5, 1e6, 9.9995, 9.99949, 9.9996e-5, 1e-4, 1e300, 5e-324]
-    return [*TIES, *edges, *spread.tolist(), *halves.tolist(), *np.float32(spread[:500]).astype(float).tolist()]
+    return [
+        *TIES,
+        *edges,
+        *spread.tolist(),
+        *halves.tolist(),
+        *np.float32(spread[:500]).astype(float).tolist(),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
-"""Receipts: what is written for a cell comes to the cell, exactly where copied, within its digits where shown."""
+"""Receipts: what is written for a cell comes to it, exactly where copied, within its digits where shown."""
 
 import math
 import re
 
 import numpy as np
 import pytest
+from sample_traces import cells_of, some_traces
 
 from clearhead.evaluation import Evaluation
 from clearhead.formula import parse
 from clearhead.receipts import Piece, Writing, at_cell, typed, value_of
-from sample_traces import cells_of, some_traces
 
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[-−]?\d+)?|inf|nan)(?![\w.])")
 
@@ -84,10 +84,10 @@ WORDS = {
     "log": lambda z: Range.of(z).map(lambda x: math.log(max(x, 1e-300))),
     "root": lambda z: Range.of(z).map(lambda x: math.sqrt(max(x, 0))),
     # It falls, then rises: between the ends the least may lie.
-    "gelu": lambda z: Range(min(-0.17, gelu(z.low)) if z.low < 0 else gelu(z.low), max(gelu(z.low), gelu(z.high))),
+    "gelu": lambda z: z.map(gelu) if z.low > -0.7 else Range(-0.17, max(gelu(z.low), gelu(z.high))),
     "same": lambda a, b: Range(int(a.low == b.low)),
     "square": lambda z: Range.of(z).square(),
-}  # fmt: skip
+}
 
 
 def as_ranges(text):
@@ -193,7 +193,7 @@ def test_a_receipt_links_to_the_cells_that_it_names_and_to_what_uses_it(network)
     assert receipt.used_in == ("dW1", "db1")
     for name, cell in receipt.inputs:
         assert network.receipt(name, cell).value == network[name][cell]
-    assert [piece.text for piece in receipt.pieces if piece.name][0] == network_text(network, "dh", (0, 3))
+    assert next(piece.text for piece in receipt.pieces if piece.name) == network_text(network, "dh", (0, 3))
 
 
 def network_text(seen, name, cell):
@@ -208,7 +208,8 @@ def written(formula, shape, cell, style="shown", **inputs):
     ready = Evaluation(values, axes)
     tree = typed(parse(formula), ready)
     expression = at_cell(tree, tuple(shape), cell, ready.lengths, np.finfo(float).tiny)
-    return "".join(p.text for p in Writing(style, lambda n, at: float(ready.inputs[n].numbers[at])).pieces(expression))  # fmt: skip
+    writing = Writing(style, lambda name, at: float(ready.inputs[name].numbers[at]))
+    return "".join(piece.text for piece in writing.pieces(expression))
 
 
 def test_of_a_long_sum_the_three_largest_terms_are_shown_in_their_order():

@@ -7,7 +7,7 @@ import { shown } from "./numerals.js";
 import { openedNodes, receiptNodes, tableNodes } from "./panels.js";
 import { Writing, atCell } from "./receipts.js";
 import { Trace } from "./trace.js";
-import { said } from "./words.js";
+import { said, told } from "./words.js";
 
 /**
  * @typedef {{first: string[], overview: (app: App) => Node_[], title: string}} View
@@ -91,7 +91,7 @@ export class App {
     const title = this.say(this.view.title);
     return [
       node("h1", title),
-      ...this.trace.document.notes.map((note) => node("p", { class: "note", text: this.say(note) })),
+      ...this.trace.document.notes.map((note) => node("p", { class: "note", text: told(this.language, note) })),
       node("div", { class: "tools" }, [
         this.edits.any ? node("button", { class: "plain", text: this.say("Undo"), attributes: { type: "button" }, on: { click: () => this.undo() } }) : null,
         node("button", { class: "plain", text: this.language === "ko" ? "English" : "한국어", attributes: { type: "button", lang: this.language === "ko" ? "en" : "ko" },
@@ -104,15 +104,15 @@ export class App {
   async open(name, cell) {
     if (!this.trace.has(name)) return;
     await this.trace.unpack([name, ...Object.values(this.trace.steps.get(name)?.reads ?? {})]);
-    const again = this.state.open === name && !cell;
+    const already = this.state.open === name;
     this.state.open = name;
     this.state.whole = false;
-    if (!again || !this.grid) {
+    if (!already || cell || !this.grid) {
       const { axes } = this.trace.about(name);
       const lead = this.lead(name);
       this.grid = new Grid(this, name, cell ?? axes.map((_, i) => lead[i] ?? 0));
     }
-    this.refresh("overview", "opened", "receipt");
+    this.refresh(...(already ? [] : ["overview"]), "opened", "receipt");
     this.focusGrid();
   }
 

@@ -62,7 +62,7 @@ function begin(given, root, language, speakIn) {
     show(root, [node("p", { attributes: { role: "alert" }, text: `${said(language, "This page could not be drawn:")} ${error instanceof Error ? error.message : error}` })]);
   };
   try {
-    const main = /** @type {HTMLElement} */ (draw(node("div", {})));
+    const main = /** @type {HTMLElement} */ (draw(node("main", {})));
     root.append(main);
     const report = given.format === "clearhead report" ? /** @type {ReportDocument} */ (given) : null;
     if (report) show(main, reportNodes(report, language));

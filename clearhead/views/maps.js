@@ -14,6 +14,23 @@ export function fit(canvas, width, height) {
   return context;
 }
 
+const SHADES = 255;
+/** @type {Map<string, Uint32Array>} */
+const known = new Map();
+
+/** @param {number[]} colour */
+function packedColour([r, g, b]) {
+  return (255 << 24) | (b << 16) | (g << 8) | r;
+}
+
+/** The colours from -1 to 1 as pixels. @param {Scale} scale @param {boolean} dark @returns {Uint32Array} */
+function shadesOf(scale, dark) {
+  const name = `${scale} ${dark}`;
+  const found = known.get(name) ?? Uint32Array.from({ length: 2 * SHADES + 1 }, (_, i) => packedColour(colourOf(i / SHADES - 1, scale, 1, dark)));
+  known.set(name, found);
+  return found;
+}
+
 /**
  * A matrix as an image, a pixel a cell or as many as are given, stretched without smoothing.
  * @param {CanvasRenderingContext2D} context
@@ -25,14 +42,15 @@ export function paintMap(context, { rows, columns, at, hidden, scale, most, x, y
   const tall = Math.max(1, Math.min(rows, Math.round(height * 2)));
   const wide = Math.max(1, Math.min(columns, Math.round(width * 2)));
   const image = new ImageData(wide, tall);
+  const pixels = new Uint32Array(image.data.buffer);
+  const shades = shadesOf(scale, dark);
+  const off = packedColour(dark ? [54, 55, 62] : [226, 226, 230]);
   for (let i = 0; i < tall; i++) {
+    const row = Math.floor((i * rows) / tall);
     for (let j = 0; j < wide; j++) {
-      const row = Math.floor((i * rows) / tall);
       const column = Math.floor((j * columns) / wide);
-      const start = 4 * (i * wide + j);
-      const off = hidden?.(row, column);
-      const colour = off ? (dark ? [54, 55, 62] : [226, 226, 230]) : colourOf(at(row, column), scale, most, dark);
-      image.data.set([...colour, 255], start);
+      const share = scale === "share" ? at(row, column) : at(row, column) / (most || 1);
+      pixels[i * wide + j] = hidden?.(row, column) ? off : shades[Math.round(SHADES * (1 + Math.max(-1, Math.min(1, share || 0))))];
     }
   }
   const buffer = new OffscreenCanvas(wide, tall);

@@ -7,6 +7,7 @@ import { axisName, cellText, isMasked, placeName } from "./grid.js";
 import { ends, fit, hatch, paintBar, paintMap } from "./maps.js";
 import { node } from "./nodes.js";
 import { shown } from "./numerals.js";
+import { told } from "./words.js";
 
 /** @param {string} name */
 export function shortName(name) {
@@ -51,10 +52,10 @@ export function card(app, name, question) {
   const most = largest(app.edits.value(name).data);
   const [low, high] = ends(scale, most);
   const size = shape.join("×") || "1";
-  const label = `${shortName(name)}: ${app.say(about.meaning)} ${size}`;
+  const label = `${shortName(name)}: ${told(app.language, about.meaning)} ${size}`;
   return node("button", {
     class: `card${open ? " open" : ""}${app.state.open && !open ? " dim" : ""}${stale ? " stale" : ""}`,
-    attributes: { type: "button", "data-value": name, "aria-label": label, "aria-expanded": open, title: app.say(about.meaning) },
+    attributes: { type: "button", "data-value": name, "aria-label": label, "aria-expanded": open, title: told(app.language, about.meaning) },
     on: { click: () => app.open(name) },
   }, [
     node("span", { class: "head" }, [named(name), node("span", { class: "size", text: size }), mark(app, name)]),
@@ -122,7 +123,7 @@ export function openedNodes(app) {
   const axes = about.axes;
   const lead = axes.slice(0, -2);
   const tail = axes.slice(-2);
-  const meaning = app.say(about.meaning);
+  const meaning = told(app.language, about.meaning);
   return [
     node("div", { class: "title" }, [
       node("h2", {}, [named(name, name), node("span", { class: "axes", text: `[${axes.join(",")}]` }), mark(app, name)]),

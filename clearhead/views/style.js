@@ -23,8 +23,8 @@ p { margin: 4px 0; } button { font: inherit; color: inherit; cursor: pointer; }
 .way { display: flex; gap: 14px; align-items: center; margin: 18px 0 8px; } .way h2 { margin: 0; white-space: nowrap; }
 .way svg { flex: 1; height: 12px; fill: none; stroke: var(--faint); stroke-width: 1.3; }
 .band { margin: 20px 0 8px; padding-top: 10px; border-top: 1px solid var(--line); }
-.card { display: grid; gap: 4px; width: 130px; align-content: start; justify-items: start; text-align: left; background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 8px; transition: opacity 0.2s; }
-.card:hover { border-color: var(--faint); } .card.open { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); } .card.dim { opacity: 0.82; }
+.card { display: grid; gap: 4px; width: 130px; align-content: start; justify-items: start; text-align: left; background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 8px; } .map { transition: opacity 0.2s; }
+.card:hover { border-color: var(--faint); } .card.open { border-color: var(--accent); box-shadow: 0 0 0 1px var(--accent); } .card.dim .map, .card.dim .bar canvas { opacity: 0.55; }
 .card.stale .map { filter: grayscale(1); }
 .card .head { display: flex; flex-wrap: wrap; gap: 0 7px; max-width: 112px; overflow-wrap: anywhere; align-items: baseline; } .size { color: var(--faint); font-size: 12px; }
 .question { font-size: 12px; color: var(--faint); max-width: 132px; line-height: 1.3; }
