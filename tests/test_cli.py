@@ -31,7 +31,7 @@ LABELS = ("apple, red", "[bold]fig[/x]", "감")
 TINY = ("--model-dim", "8", "--heads", "2", "--layers", "1", "--batch-size", "7")
 NETWORK = ("train", "two-layer", "--epochs", "2")
 COMMANDS = ((), ("train",), ("train", "two-layer"), ("train", "attention"), ("train", "language"),
-            ("evaluate",), ("predict",), ("sample",), ("bench",))  # fmt: skip
+            ("evaluate",), ("predict",), ("sample",), ("bench",), ("explain",))  # fmt: skip
 
 
 def clearhead(capsys, *arguments):
@@ -147,8 +147,9 @@ def test_a_network_is_trained_evaluated_and_used_on_the_digits(tmp_path, monkeyp
     assert out[0] == "digits: 1,257 examples to train, 270 to validate, 270 to test; 10 labels"
     assert out[1] == f"two-layer: {64 * 24 + 24 + 24 * 10 + 10:,} parameters"
     assert out[2] == "epoch  train loss  accuracy %  validation loss  accuracy %  seconds"
-    assert [int(line.split()[0]) for line in out[3:-2]] == list(range(1, 13))
-    assert out[-2:] == [
+    assert [int(line.split()[0]) for line in out[3:-3]] == list(range(1, 13))
+    assert out[-3:] == [
+        "a report to open in a browser: runs/two-layer-digits/report.html",
         "written to runs/two-layer-digits; next:",
         "  clearhead evaluate runs/two-layer-digits",
     ]
@@ -234,7 +235,7 @@ def test_epochs_are_shown_about_ten_times_the_first_and_last_always(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path / "fruit.csv")
     out = succeed(capsys, "train", "two-layer", "--data", "fruit.csv", "--target", "kind", "--epochs", 35)
-    shown = [int(line.split()[0]) for line in out.splitlines()[3:-2]]
+    shown = [int(line.split()[0]) for line in out.splitlines()[3:-3]]
     assert shown == [1, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 35]
 
 

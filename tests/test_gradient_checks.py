@@ -128,7 +128,8 @@ def test_the_right_code_has_no_mark():
 
 
 def test_a_difference_is_the_derivative_of_a_closed_form():
-    values = {"X": np.array([[2.0]]), "Y": np.array([[1.0, 0.0]]), "W1": np.array([[0.3]]), "b1": np.array([0.1]),
+    values = {"X": np.array([[2.0]]), "Y": np.array([[1.0, 0.0]]),
+              "W1": np.array([[0.3]]), "b1": np.array([0.1]),
               "W2": np.array([[0.7, -0.4]]), "b2": np.array([0.2, 0.0])}  # fmt: skip
     h = 1 / (1 + np.exp(-0.7))
     y0 = 1 / (1 + np.exp(-(1.1 * h + 0.2)))

@@ -70,7 +70,7 @@ export class Grid {
 
   /** Whether the matrix needs a small map beside its window. */
   get miniature() {
-    return this.numRows > MOST_ROWS || this.numColumns > 8 ? 136 : 0;
+    return this.app.width() > 600 && (this.numRows > MOST_ROWS || this.numColumns > 8) ? 136 : 0;
   }
 
   /** A whole cell from a place in the window's matrix. @param {number} row @param {number} column */

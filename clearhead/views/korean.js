@@ -1,5 +1,6 @@
 /** Korean for every sentence of the page and every meaning of a step. @type {Record<string, string>} */
 export const KOREAN = {
+  "By how much did it change?": "얼마나 바뀌었을까?",
   // Titles and headings.
   "A two-layer network": "2층 신경망",
   "A language model": "언어 모델",

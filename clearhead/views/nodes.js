@@ -34,8 +34,8 @@ export function draw({ tag, props, children }) {
   if (props.class) element.setAttribute("class", props.class);
   if (props.text !== undefined) element.textContent = props.text;
   for (const [name, value] of Object.entries(props.attributes ?? {})) {
-    if (value === true) element.setAttribute(name, "");
-    else if (value !== false) element.setAttribute(name, String(value));
+    if (name.startsWith("aria-") || typeof value !== "boolean") element.setAttribute(name, String(value));
+    else if (value) element.setAttribute(name, "");
   }
   for (const [name, value] of Object.entries(props.style ?? {})) /** @type {HTMLElement} */ (element).style.setProperty(name, value);
   for (const [name, listener] of Object.entries(props.on ?? {})) element.addEventListener(name, listener);

@@ -1,6 +1,7 @@
 /** @import { App } from "./app.js" */
 /** @import { Node_ } from "./nodes.js" */
 /** @import { Piece } from "./receipts.js" */
+/** @import { Scale } from "./colours.js" */
 import { isDark, largest, roleOf, scaleOf } from "./colours.js";
 import { isOneHot } from "./edits.js";
 import { axisName, cellText, isMasked, placeName } from "./grid.js";
@@ -48,8 +49,9 @@ export function card(app, name, question) {
   const open = app.state.open === name;
   const changed = changedCount(app, name);
   const stale = app.edits.stale.has(name);
-  const scale = scaleOf(name, app.trace.document.kind);
-  const most = largest(app.edits.value(name).data);
+  const data = changed ? app.edits.changes(name) : app.edits.value(name).data;
+  const scale = changed ? "signed" : scaleOf(name, app.trace.document.kind);
+  const most = largest(data);
   const [low, high] = ends(scale, most);
   const size = shape.join("×") || "1";
   const label = `${shortName(name)}: ${told(app.language, about.meaning)} ${size}`;
@@ -59,8 +61,8 @@ export function card(app, name, question) {
     on: { click: () => app.open(name) },
   }, [
     node("span", { class: "head" }, [named(name), node("span", { class: "size", text: size }), mark(app, name)]),
-    question ? node("span", { class: "question", text: app.say(question) }) : null,
-    shape.length ? node("canvas", { class: "map", attributes: { "aria-hidden": "true" }, paint: (canvas) => paintValue(app, name, canvas, 112, most) })
+    question || changed ? node("span", { class: "question", text: app.say(changed ? "By how much did it change?" : question ?? "") }) : null,
+    shape.length ? node("canvas", { class: "map", attributes: { "aria-hidden": "true" }, paint: (canvas) => paintValue(app, name, canvas, 112, { data, scale, most }) })
       : node("span", { class: "number", text: cellText(app, name, []) }),
     shape.length ? node("span", { class: "bar small" }, [
       node("canvas", { attributes: { "aria-hidden": "true" }, paint: (canvas) => {
@@ -72,10 +74,8 @@ export function card(app, name, question) {
   ]);
 }
 
-/** The map of a value: an image where it is one, thumbnails of hidden units, else its matrix. @param {App} app @param {string} name @param {HTMLCanvasElement} canvas @param {number} width @param {number} most */
-function paintValue(app, name, canvas, width, most) {
-  const { data } = app.edits.value(name);
-  const scale = scaleOf(name, app.trace.document.kind);
+/** The map of a value: an image where it is one, thumbnails of hidden units, else its matrix. @param {App} app @param {string} name @param {HTMLCanvasElement} canvas @param {number} width @param {{data: Float64Array, scale: Scale, most: number}} shades */
+function paintValue(app, name, canvas, width, { data, scale, most }) {
   const shape = app.trace.shape(name);
   const picture = app.trace.document.image;
   const short = shortName(name);

@@ -62,6 +62,6 @@ figure { margin: 12px 0 0 78px; } .sample { margin: 0; } figcaption { font-size:
 .copy { width: 100%; font: 12px ui-monospace, monospace; color: inherit; background: var(--paper); }
 .curves { display: flex; flex-wrap: wrap; gap: 24px; } .curves svg { width: 360px; height: 220px; } .curves text { fill: var(--faint); font-size: 11px; } .axis { stroke: var(--line); }
 .line { fill: none; stroke-width: 1.8; } .line.train { stroke: var(--q); } .line.validation { stroke: var(--k); stroke-dasharray: 5 3; } .confusion td { text-align: center; min-width: 34px; } .confusion td.right { font-weight: 700; color: var(--right); } .confusion td.wrong { font-weight: 700; } .confusion td.none { color: var(--faint); } .report { padding-bottom: 4px; } .samples { display: flex; flex-wrap: wrap; gap: 12px; } .sample { font-size: 12px; }
-@media (max-width: 860px) { .attention { grid-template-columns: minmax(0, 1fr); } .clearhead { padding: 14px; } .header { padding-right: 0; } .tools { position: static; margin-top: 8px; } .chain, .grid { overflow-x: auto; } }
+@media (max-width: 860px) { .way svg { display: none; } .way h2 { white-space: normal; } .attention { grid-template-columns: minmax(0, 1fr); } .clearhead { padding: 14px; } .header { padding-right: 0; } .tools { position: static; margin-top: 8px; } .chain, .grid { overflow-x: auto; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 `;
