@@ -155,7 +155,7 @@ def test_a_network_is_trained_evaluated_and_used_on_the_digits(tmp_path, monkeyp
     ]
 
     run = load("runs/two-layer-digits")
-    for i, line in enumerate(out[3:-2]):
+    for i, line in enumerate(out[3:-3]):
         shown = [float(cell) for cell in line.split()[1:5]]
         kept = [run.history[name][i] for name in list(cli.COLUMNS)[1:5]]
         np.testing.assert_allclose(shown, kept, atol=0.00501)

@@ -1,9 +1,9 @@
 /** @import { App, View } from "./app.js" */
-/** @import { Trace } from "./trace.js" */
+/** @import { Packed, Trace } from "./trace.js" */
 /** @import { Node_ } from "./nodes.js" */
 import { isDark } from "./colours.js";
-import { clipped, isMasked, placeName } from "./grid.js";
-import { fit, hatch, paintBar, paintMap } from "./maps.js";
+import { clipped, isMasked, matrixOf, placeName } from "./grid.js";
+import { fit, hatchHidden, paintBar, paintMap } from "./maps.js";
 import { action, card } from "./panels.js";
 import { way } from "./network.js";
 import { draw, node } from "./nodes.js";
@@ -73,7 +73,6 @@ function attentionOverview(app, blocks) {
 
 /** @param {App} app @param {string} name @param {number} head @returns {Node_} */
 function thumbnail(app, name, head) {
-  const tokens = app.trace.lengths.T;
   const about = app.trace.about(name);
   const here = !about.heads || about.heads.includes(head);
   const label = `${app.say("head")} ${head}`;
@@ -82,16 +81,24 @@ function thumbnail(app, name, head) {
     node("canvas", { attributes: { "aria-hidden": "true" }, paint: async (canvas) => {
       const context = fit(canvas, 84, 84);
       const place = { scale: /** @type {const} */ ("share"), most: 1, x: 0, y: 0, width: 84, height: 84 };
-      const { data } = app.edits.value(name);
-      if (here) return paintMap(context, { ...place, rows: tokens, columns: tokens, at: (t, s) => data[app.trace.position(name, [0, head, t, s])],
-        hidden: (t, s) => isMasked(app, name, [0, head, t, s]) });
+      if (here) return paintMap(context, { ...place, ...matrixOf(app, name, [0, head]) });
       if (!about.thumbnails) return;
       const [, rows, columns] = about.thumbnails.shape;
-      const bits = numbersOf(await inflated(about.thumbnails.data), "|u1");
+      const bits = await thumbnailsOf(about);
       paintMap(context, { ...place, rows, columns, at: (t, s) => bits[(head * rows + t) * columns + s] / 255 });
     } }),
     node("span", label),
   ]);
+}
+
+/** @type {WeakMap<Packed, Promise<Float64Array>>} */
+const thumbnailBits = new WeakMap();
+
+/** The thumbnails of all heads, unpacked once. @param {Packed} about */
+function thumbnailsOf(about) {
+  const found = thumbnailBits.get(about) ?? inflated(about.thumbnails?.data ?? "").then((bytes) => numbersOf(bytes, "|u1"));
+  thumbnailBits.set(about, found);
+  return found;
 }
 
 /** The promoted head: queries down, keys across, each by its name. @param {App} app @param {string} prefix @returns {Node_} */
@@ -112,15 +119,10 @@ function largeMap(app, prefix) {
     const context = fit(element, margin + side + 2, margin + side + 2);
     if (!base) {
       base = new OffscreenCanvas(side * 2, side * 2);
-      const { data } = app.edits.value(name);
       const inside = /** @type {any} */ (base.getContext("2d"));
-      paintMap(inside, { rows: tokens, columns: tokens, scale: "share", most: 1, x: 0, y: 0, width: side * 2, height: side * 2,
-        at: (t, s) => data[app.trace.position(name, [0, head, t, s])], hidden: (t, s) => isMasked(app, name, [0, head, t, s]) });
-      for (let t = 0; t < tokens && tokens <= 64; t++) {
-        for (let s = 0; s < tokens; s++) {
-          if (isMasked(app, name, [0, head, t, s])) hatch(inside, s * unit * 2, t * unit * 2, unit * 2, unit * 2, dark ? "#6a6b74" : "#b9b9c2");
-        }
-      }
+      const matrix = matrixOf(app, name, [0, head]);
+      paintMap(inside, { ...matrix, scale: "share", most: 1, x: 0, y: 0, width: side * 2, height: side * 2 });
+      hatchHidden(inside, matrix, side * 2, side * 2);
     }
     context.drawImage(base, margin, margin, side, side);
     context.font = "12px system-ui, sans-serif";

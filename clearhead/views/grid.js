@@ -9,11 +9,41 @@ const EDGE = { width: 92, height: 24 };
 const MOST_ROWS = 12;
 const FONT = "12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace";
 
+/** The mask of a value between queries and keys; empty for any other. @param {string} name */
+function maskName(name) {
+  const dot = name.lastIndexOf(".") + 1;
+  return ["scores", "weights", "dscores", "dweights"].includes(name.slice(dot)) ? `${name.slice(0, dot)}mask` : "";
+}
+
 /** Whether a cell takes no part, by its trace's mask. @param {App} app @param {string} name @param {number[]} cell */
 export function isMasked(app, name, cell) {
-  const dot = name.lastIndexOf(".") + 1;
-  if (!["scores", "weights", "dscores", "dweights"].includes(name.slice(dot))) return false;
-  return app.edits.read(`${name.slice(0, dot)}mask`, cell) === 0;
+  const mask = maskName(name);
+  return mask !== "" && app.edits.read(mask, cell) === 0;
+}
+
+/**
+ * The matrix of a value at places of the axes before its last two: its number in a row and a column,
+ * and whether that cell takes no part.
+ * @param {App} app
+ * @param {string} name
+ * @param {number[]} lead
+ * @param {Float64Array} [data] other numbers in the same places
+ */
+export function matrixOf(app, name, lead, data = app.edits.value(name).data) {
+  const shape = app.trace.shape(name);
+  const columns = shape[shape.length - 1] ?? 1;
+  const rows = shape.length > 1 ? shape[shape.length - 2] : 1;
+  const corner = (/** @type {string} */ one) => app.trace.position(one, [...lead, ...shape.slice(lead.length).map(() => 0)]);
+  const start = corner(name);
+  const mask = maskName(name);
+  const masked = mask && app.trace.cells.has(mask) ? app.edits.value(mask).data : null;
+  const from = masked ? corner(mask) : 0;
+  return {
+    rows,
+    columns,
+    at: (/** @type {number} */ row, /** @type {number} */ column) => data[start + row * columns + column],
+    hidden: masked ? (/** @type {number} */ row, /** @type {number} */ column) => masked[from + row * columns + column] === 0 : undefined,
+  };
 }
 
 /** What a cell's number is called: its digits, "masked", or that the file lacks it. @param {App} app @param {string} name @param {number[]} cell */
@@ -229,10 +259,8 @@ export class Grid {
     const width = ratio > 1.6 ? Math.max(40, 190 / ratio) : 120;
     const height = Math.max(8, Math.min(EDGE.height + this.rows * BOX.height, width * ratio));
     const context = fit(this.overview, width, height);
-    const { data } = this.app.edits.value(this.name);
-    paintMap(context, { rows: this.numRows, columns: this.numColumns, scale: this.scale, most: this.most, x: 0, y: 0, width, height,
-      at: (row, column) => data[this.app.trace.position(this.name, this.at(row, column))],
-      hidden: (row, column) => isMasked(this.app, this.name, this.at(row, column)) });
+    const lead = this.cell.slice(0, Math.max(0, this.shape.length - 2));
+    paintMap(context, { ...matrixOf(this.app, this.name, lead), scale: this.scale, most: this.most, x: 0, y: 0, width, height });
     context.strokeStyle = isDark() ? "#fff" : "#000";
     context.lineWidth = 1.5;
     context.strokeRect((this.left / this.numColumns) * width, (this.top / this.numRows) * height,

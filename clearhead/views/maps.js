@@ -77,6 +77,23 @@ export function hatch(context, x, y, width, height, ink) {
 }
 
 /**
+ * Lines across every cell of a small matrix that takes no part; in a large one its grey must do.
+ * @param {CanvasRenderingContext2D} context
+ * @param {{rows: number, columns: number, hidden?: (row: number, column: number) => boolean}} matrix
+ * @param {number} width
+ * @param {number} height
+ */
+export function hatchHidden(context, { rows, columns, hidden }, width, height) {
+  if (!hidden || rows > 64 || columns > 64) return;
+  const ink = isDark() ? "#6a6b74" : "#b9b9c2";
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      if (hidden(i, j)) hatch(context, (j * width) / columns, (i * height) / rows, width / columns, height / rows, ink);
+    }
+  }
+}
+
+/**
  * A number in its place of a column: points under each other, digits of one width.
  * @param {CanvasRenderingContext2D} context
  * @param {string} text

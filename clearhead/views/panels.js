@@ -2,10 +2,10 @@
 /** @import { Node_ } from "./nodes.js" */
 /** @import { Piece } from "./receipts.js" */
 /** @import { Scale } from "./colours.js" */
-import { isDark, largest, roleOf, scaleOf } from "./colours.js";
+import { largest, roleOf, scaleOf } from "./colours.js";
 import { isOneHot } from "./edits.js";
-import { axisName, cellText, isMasked, placeName } from "./grid.js";
-import { ends, fit, hatch, paintBar, paintMap } from "./maps.js";
+import { axisName, cellText, matrixOf, placeName } from "./grid.js";
+import { ends, fit, hatchHidden, paintBar, paintMap } from "./maps.js";
 import { node } from "./nodes.js";
 import { shown } from "./numerals.js";
 import { told } from "./words.js";
@@ -92,26 +92,11 @@ function paintValue(app, name, canvas, width, { data, scale, most }) {
     }
     return;
   }
-  const columns = shape[shape.length - 1];
-  const rows = shape.length > 1 ? shape[shape.length - 2] : 1;
-  const lead = app.lead(name);
-  const height = Math.max(10, Math.min(width, (rows / columns) * width));
+  const matrix = matrixOf(app, name, app.lead(name), data);
+  const height = Math.max(10, Math.min(width, (matrix.rows / matrix.columns) * width));
   const context = fit(canvas, width, height);
-  const cell = (/** @type {number} */ row, /** @type {number} */ column) => [...lead, ...(shape.length > 1 ? [row] : []), column];
-  paintMap(context, { rows, columns, scale, most, x: 0, y: 0, width, height,
-    at: (row, column) => data[app.trace.position(name, cell(row, column))],
-    hidden: (row, column) => isMasked(app, name, cell(row, column)) });
-  if (isMasked(app, name, cell(0, columns - 1))) hatchUpper(app, name, context, rows, columns, width, height, cell);
-}
-
-/** @param {App} app @param {string} name @param {CanvasRenderingContext2D} context @param {number} rows @param {number} columns @param {number} width @param {number} height @param {(row: number, column: number) => number[]} cell */
-export function hatchUpper(app, name, context, rows, columns, width, height, cell) {
-  if (rows > 64 || columns > 64) return;
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      if (isMasked(app, name, cell(i, j))) hatch(context, (j * width) / columns, (i * height) / rows, width / columns, height / rows, isDark() ? "#6a6b74" : "#b9b9c2");
-    }
-  }
+  paintMap(context, { ...matrix, scale, most, x: 0, y: 0, width, height });
+  hatchHidden(context, matrix, width, height);
 }
 
 /** The value that is open: its words, its formula, its cells. @param {App} app @returns {Node_[]} */
