@@ -19,8 +19,9 @@ def test_both_languages_have_the_same_code():
     assert len(BLOCK.findall(ENGLISH)) >= 6
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=["network", "attention"])
-def test_the_python_examples_run(code, capsys):
+@pytest.mark.parametrize("code", PYTHON, ids=["see", "network", "attention"])
+def test_the_python_examples_run(code, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert "accuracy" in capsys.readouterr().out
 
