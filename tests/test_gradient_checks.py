@@ -81,6 +81,16 @@ def test_a_fault_in_the_networks_backward_marks_exactly_what_it_affects(change, 
         assert "✗ central differences: 1 of 30 numbers differ" in seen.to_text("dW1")
 
 
+@pytest.mark.parametrize("change", [None, slope_dropped, one_cell])
+def test_a_matrix_of_many_cells_is_tried_along_directions_and_its_fault_still_found(change):
+    generator = np.random.default_rng(5)
+    net = (faulty(change) if change else TwoLayerNN)(40, 9, C, seed=2)
+    seen = trace(net, generator.normal(size=(N, 40)), generator.integers(C, size=N))
+    assert red(seen) == {None: set(), slope_dropped: {"dz1", "dW1", "db1"}, one_cell: {"dW1"}}[change]
+    if change is one_cell:
+        assert seen.checks["dW1"].wrong.tolist() == [3 * 9 + 2]
+
+
 class NoRoot(CustomMultiHeadAttention):
     def gradients(self, doutput, keep):
         made = super().gradients(doutput, keep)

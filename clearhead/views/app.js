@@ -92,6 +92,7 @@ export class App {
     return [
       node("h1", title),
       ...this.trace.document.notes.map((note) => node("p", { class: "note", text: told(this.language, note) })),
+      node("p", { class: "note", text: this.say("Orange is negative, blue positive, each map on a scale of its own; shares are purple, all from 0 to 1.") }),
       node("div", { class: "tools" }, [
         this.edits.any ? node("button", { class: "plain", text: this.say("Undo"), attributes: { type: "button" }, on: { click: () => this.undo() } }) : null,
         node("button", { class: "plain", text: this.language === "ko" ? "English" : "한국어", attributes: { type: "button", lang: this.language === "ko" ? "en" : "ko" },

@@ -1,5 +1,8 @@
 /** Korean for every sentence of the page and every meaning of a step. @type {Record<string, string>} */
 export const KOREAN = {
+  "Orange is negative, blue positive, each map on a scale of its own; shares are purple, all from 0 to 1.": "주황은 음수, 파랑은 양수이고 그림마다 눈금이 다르다. 비율은 보라색이며 모두 0에서 1까지이다.",
+  "Each on a scale of its own: blue above the mean of the training set, orange below.": "그림마다 눈금이 다르다: 파랑은 학습 데이터의 평균보다 큰 값, 주황은 작은 값.",
+  "shared by all units": "모든 유닛이 함께 쓰는 눈금",
   "By how much did it change?": "얼마나 바뀌었을까?",
   // Titles and headings.
   "A two-layer network": "2층 신경망",

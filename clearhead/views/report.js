@@ -1,7 +1,7 @@
 /** @import { TraceDocument } from "./trace.js" */
 /** @import { Node_ } from "./nodes.js" */
 import { largest } from "./colours.js";
-import { fit, paintMap } from "./maps.js";
+import { fit, paintBar, paintMap } from "./maps.js";
 import { node } from "./nodes.js";
 import { shown } from "./numerals.js";
 import { inflated, numbersOf } from "./trace.js";
@@ -43,8 +43,10 @@ export function reportNodes(report, language) {
       sample.image && node("canvas", { attributes: { "aria-hidden": "true" }, paint: (canvas) => paintImages(canvas, /** @type {Image} */ (sample.image), 1, 84) }),
       node("figcaption", say("{0}, called {1} ({2} %)", sample.label, sample.guess, sample.share.toFixed(1))),
     ]))) : null,
+    samples[0]?.image ? node("p", { class: "note", text: say("Each on a scale of its own: blue above the mean of the training set, orange below.") }) : null,
     units ? node("h2", { class: "band", text: say("What does each hidden unit look for?") }) : null,
     units ? node("canvas", { attributes: { role: "img", "aria-label": say("What does each hidden unit look for?") }, paint: (canvas) => paintImages(canvas, units, 0, 48) }) : null,
+    units ? bar(say, units, "shared by all units") : null,
     report.trace ? node("h2", { class: "band", text: say("One sample, traced") }) : null,
   ])];
 }
@@ -99,6 +101,20 @@ function confusion(say, labels, counts) {
       }))]);
     })),
   ]);
+}
+
+/**
+ * The scale of images, its ends in numbers.
+ * @param {(sentence: string, ...parts: (string | number)[]) => string} say
+ * @param {Image} image
+ * @param {string} words
+ * @returns {Node_}
+ */
+function bar(say, image, words) {
+  const most = inflated(image.data).then((bytes) => largest(numbersOf(bytes, image.dtype)));
+  const end = (/** @type {number} */ sign) => node("span", { made: async (element) => { element.textContent = shown(sign * (await most)); } });
+  return node("p", { class: "bar long" }, [end(-1), node("canvas", { attributes: { "aria-hidden": "true" },
+    paint: (canvas) => paintBar(fit(canvas, 120, 8), { scale: "signed", most: 1, x: 0, y: 0, width: 120, height: 8, ink: "#888" }) }), end(1), node("span", { class: "note", text: say(words) })]);
 }
 
 /**
