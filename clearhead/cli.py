@@ -296,7 +296,7 @@ def _report(folder: Path, run: Run, data: Data) -> None:
 
     try:
         replace({folder / "report.html": report(run, data).encode()})
-    except (ArithmeticError, OSError, RuntimeError) as error:
+    except Exception as error:
         _say(f"report.html could not be written: {' '.join(str(error).split())}")
     else:
         _say(f"a report to open in a browser: {folder / 'report.html'}")

@@ -106,7 +106,9 @@ def explain(
 ) -> None:
     """Every value of one sample, forwards and backwards, and what made it."""
     loaded = load(run)
-    made, what = _traced(loaded, sample, text, data, target, layer, head)
+    made, what = _traced(
+        loaded, sample, text, data, target, layer, head, html is None and "." not in (step or "")
+    )
     print(textwrap.fill(what, 79))
     if step is None and head is not None:
         step = "weights"
@@ -129,6 +131,7 @@ def _traced(
     target: str | None,
     layer: int | None,
     head: int | None,
+    one_layer: bool,
 ) -> tuple[Trace, str]:
     if text is not None and sample is not None:
         raise ValueError("--text and --sample are two things to look at; give one.")
@@ -143,7 +146,12 @@ def _traced(
         for name, given, count in (("--layer", layer, blocks), ("--head", head, heads)):
             if given is not None and given >= count:
                 raise ValueError(f"{name} {given} is none of the {count} there; use 0 to {count - 1}.")
-    say = {"on_cost": lambda size: print(f"recording {size:,} bytes")}
+    say: dict[str, Any] = {"on_cost": lambda size: print(f"recording {size:,} bytes")}
+    if not isinstance(run.model, TwoLayerNN) and one_layer:
+        last = len(run.model.blocks) - 1
+        say["layers"] = [last if layer is None else layer]
+        if last:
+            print(f"block {say['layers'][0]} of 0 to {last}; --layer picks another")
     if text is not None:
         return traced_text(run, text, **say), f"{len(text)} characters"
     examples, where = examples_of(run, data, target)
@@ -190,17 +198,18 @@ def _print(
     from clearhead.portrayal import coloured
 
     try:
-        if (
-            place is not None
-            and step is not None
-            and head is not None
-            and len(place) == len(made.values[step].axes) - 2
-        ):
+        if place is not None and step is not None and head is not None and _within_head(made, step, place):
             place = (0, head, *place)
         lines = made.to_text(step, place, words=words, head=head)
     except (KeyError, IndexError) as error:
         raise ValueError(f"--cell: {error.args[0]}") from None
     Console(highlight=False, soft_wrap=True).print(coloured(lines))
+
+
+def _within_head(made: Trace, step: str, place: tuple[int, ...]) -> bool:
+    """Whether a cell of a value with heads is given without sequence and head."""
+    axes = made.values[step].axes
+    return "A" in axes and len(place) == len(axes) - 2
 
 
 def _write(made: Trace, html: str, head: int | None) -> None:

@@ -9,12 +9,13 @@ import textwrap
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.text import Text
 
 from clearhead.evaluation import Array
 from clearhead.numerals import shown
 
-WIDTH, ROWS = 79, 6
+WIDTH, ROWS, MOST_IN_A_ROW = 79, 6, 1000
 PARTS = {"forward": "FORWARD", "backward": "BACKWARD", "update": "ONE UPDATE"}
 KINDS = {
     "two-layer": "a two-layer network",
@@ -58,7 +59,7 @@ def value_lines(
     meaning = value.meaning[0].upper() + value.meaning[1:]
     meaning += "" if meaning.endswith(".") else "."
     if words:
-        return textwrap.wrap(meaning, WIDTH)
+        return textwrap.wrap(f"{name}: {meaning}", WIDTH, subsequent_indent="  ")
     axes, shape = ",".join(value.axes), " × ".join(map(str, trace.shape(name)))
     title = f"{name}[{axes}]"
     if name in trace.steps:
@@ -87,10 +88,10 @@ def value_lines(
 
 
 def _masked(trace: Any, name: str) -> Array | None:
-    """Where a value between queries and keys takes no part: where the mask is false."""
+    """Where a share, or the error of a score, is none: where the mask is false."""
     prefix, _, short = name.rpartition(".")
     mask = trace.values.get(f"{prefix}.mask" if prefix else "mask")
-    if mask is None or short not in ("scores", "weights", "dweights", "dscores"):
+    if mask is None or short not in ("weights", "dscores"):
         return None
     return np.asarray(mask.numbers == 0)
 
@@ -116,12 +117,14 @@ def number_lines(
             break
         if math.prod(numbers.shape[:-2]) > 1:
             lines.append(f"[{','.join(map(str, place))}]")
-        lines += _grid(numbers[place], masked[place], rows, width, of_rows, of_columns)
+        lines += _grid(numbers[place], masked[place], rows, width, of_rows, of_columns, rows > ROWS)
     return lines
 
 
-def _grid(numbers: Array, masked: Array, rows: int, width: int, of_rows: Any, of_columns: Any) -> list[str]:
-    most = width // 3
+def _grid(
+    numbers: Array, masked: Array, rows: int, width: int, of_rows: Any, of_columns: Any, whole: bool
+) -> list[str]:
+    most = MOST_IN_A_ROW if whole else width // 3
     table = [
         [
             "masked" if hidden else shown(float(number))
@@ -129,21 +132,25 @@ def _grid(numbers: Array, masked: Array, rows: int, width: int, of_rows: Any, of
         ]
         for row, out in zip(numbers[:rows], masked[:rows], strict=True)
     ]
+    if whole and len(numbers) == 1 and not of_columns:
+        of_columns = [f"[{place}]" for place in range(min(most, numbers.shape[-1]))]
     if of_columns and numbers.shape[-1] > 1:
         table.insert(0, [_short(name) for name in of_columns[:most]])
     lead = [_short(name) for name in of_rows[:rows]] if of_rows and len(of_rows) == len(numbers) else []
-    margin = max(map(len, lead), default=-2) + 2
-    longest = max((len(word) for row in table for word in row), default=1)
+    margin = max(map(cell_len, lead), default=-2) + 2
+    longest = max((cell_len(word) for row in table for word in row), default=1)
     fit = max(1, (width - margin + 2) // (longest + 2))
-    if numbers.shape[-1] > fit:
+    if numbers.shape[-1] > fit and not whole:
         fit = max(1, (width - margin - 1) // (longest + 2))
     head = [""] if lead and len(table) > len(lead) else []
-    lines = []
-    for name, row in zip([*head, *lead] if lead else [""] * len(table), table, strict=True):
-        cells = "  ".join(word.rjust(longest) for word in row[:fit])
-        lines.append(
-            (name.ljust(margin) if margin else "") + cells + ("  …" if numbers.shape[-1] > fit else "")
-        )
+    lines: list[str] = []
+    # A single row is shown to its end where it is asked for alone, in as many lines as it takes.
+    last = min(numbers.shape[-1], most) if whole and len(numbers) == 1 else fit
+    for start in range(0, last, fit):
+        for name, row in zip([*head, *lead] if lead else [""] * len(table), table, strict=True):
+            cells = "  ".join(" " * (longest - cell_len(word)) + word for word in row[start : start + fit])
+            more = "  …" if last == fit and numbers.shape[-1] > fit else ""
+            lines.append((name + " " * (margin - cell_len(name)) if margin > 0 else "") + cells + more)
     return lines + (["…"] if numbers.shape[-2] > rows else [])
 
 
@@ -154,7 +161,7 @@ def _short(name: str) -> str:
 def receipt_text(receipt: Any) -> str:
     """One cell: meaning, formula in symbols and in numbers, its inputs, its use, its check."""
     place = f"[{','.join(map(str, receipt.cell))}]" if receipt.cell else ""
-    name, number = f"{receipt.name}{place}", shown(receipt.value)
+    name, number = f"{receipt.name}{place}", "masked" if receipt.masked else shown(receipt.value)
     meaning = receipt.meaning[0].upper() + receipt.meaning[1:]
     lines = textwrap.wrap(meaning, WIDTH)
     if not receipt.shown:
@@ -171,7 +178,8 @@ def receipt_text(receipt: Any) -> str:
         cells = ", ".join(
             f"{source}[{','.join(map(str, at))}]" if at else source for source, at in receipt.inputs
         )
-        lines += textwrap.wrap(f"made from: {cells}", WIDTH, subsequent_indent="  ") if cells else []
+        made = "made from, of all the largest" if "…" in receipt.shown else "made from"
+        lines += textwrap.wrap(f"{made}: {cells}", WIDTH, subsequent_indent="  ") if cells else []
     if receipt.used_in:
         lines += textwrap.wrap(f"used in: {', '.join(receipt.used_in)}", WIDTH, subsequent_indent="  ")
     return "\n".join(lines)

@@ -244,12 +244,13 @@ _SIGNS = {
 class Writing:
     """One way to write an expression: in symbols, as shown (four digits, long sums cut), or exact.
 
-    A sum inside a term of another sum is written as the number that it comes to. Exact is what
-    copying gives: Python, with `from math import *`.
+    `hidden` says which cells a mask leaves without a number. A sum inside a term of another sum is
+    written as the number that it comes to. Exact is what copying gives: Python, with
+    `from math import *`.
     """
 
-    def __init__(self, style: str, read: Read) -> None:
-        self.style, self.read, self.signs = style, read, _SIGNS[style]
+    def __init__(self, style: str, read: Read, hidden: Callable[[str, Cell], bool] | None = None) -> None:
+        self.style, self.read, self.signs, self.hidden = style, read, _SIGNS[style], hidden
         self.minus = "-" if style == "exact" else "−"
         self.budget = MOST_TO_COPY
 
@@ -282,7 +283,8 @@ class Writing:
         self.budget -= 1
         if self.style == "exact" and self.budget < 0:
             raise ValueError(f"this receipt has over {MOST_TO_COPY:,} numbers; copy those of its inputs.")
-        text = exact(number) if self.style == "exact" else "masked" if number == -math.inf else shown(number)
+        masked = number == -math.inf or (name and self.hidden and self.hidden(name, place))
+        text = exact(number) if self.style == "exact" else "masked" if masked else shown(number)
         return [Piece(text, name, place)], TIGHT if text[0] == self.minus else ATOM
 
     def symbols(self, word: str, parts: tuple[Any, ...]) -> Written:

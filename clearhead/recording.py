@@ -6,6 +6,7 @@ steps of its module. Inside a block names begin with it: blocks.0.q.
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import math
@@ -83,7 +84,14 @@ class Recording:
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     image: dict[str, Any] | None = None  # value, shape, patch: which value's numbers are an image.
+    epsilon: float = float(np.finfo(np.float32).eps)  # Of the model's own dtype, and its least normal number.
+    tiny: float = float(np.finfo(np.float32).tiny)
+    base: dict[str, Array] = field(default_factory=dict)  # Of the network what its loss comes from.
     target: tuple[str, ...] = ("loss",)  # What is differentiated: the loss, or the sum of output ⊙ doutput.
+
+
+class TooLargeError(ValueError):
+    """A recording that would be over its limit."""
 
 
 class Choice(NamedTuple):
@@ -113,7 +121,7 @@ class Keeper:
 
     def __init__(self, recording: Recording, choice: Choice) -> None:
         self.recording, self.choice = recording, choice
-        self.wanted = wanted(choice)
+        self.wanted = wanted(choice, MODULES[:1] if recording.kind == "two-layer" else MODULES[1:])
 
     def value(self, name: str, axes: Axes, meaning: str, numbers: Any, origin: str) -> None:
         """Keep one value, or of one with heads the chosen ones, if it was asked for."""
@@ -152,11 +160,11 @@ class Keeper:
                 self.recording.steps.append(Traced(name, step, reads, _part(step.name)))
 
 
-def wanted(choice: Choice) -> set[str] | None:
+def wanted(choice: Choice, modules: Sequence[str]) -> set[str] | None:
     """The values of the chosen steps and those that they read; None for all."""
     if choice.steps is None:
         return None
-    steps = [step for module in MODULES for step in known_of(module)[0]]
+    steps = [step for module in modules for step in known_of(module)[0]]
     chosen = set(choice.steps)
     if unknown := chosen - {step.name for step in steps} - set(IN_BLOCK.values()):
         raise ValueError(
@@ -182,7 +190,8 @@ def _array(numbers: Any) -> Array:
 
 def bytes_of(model: Any, lengths: Mapping[str, int], itemsize: int, choice: Choice) -> int:
     """What a recording of the model with these lengths will hold, before it is made."""
-    keeps, kept = wanted(choice), dict(lengths)
+    keeps = wanted(choice, MODULES[:1] if isinstance(model, TwoLayerNN) else MODULES[1:])
+    kept = dict(lengths)
     if choice.heads is not None:
         kept["A"] = len(choice.heads)
 
@@ -237,6 +246,8 @@ def record_network(net: TwoLayerNN, X: Any, Y: Any, lr: float, choice: Choice) -
     for name, number in net.params.items():
         values[f"{name}_next"] = two_layer_nn.updated(number, gradients[f"d{name}"], lr)
     Keeper(recording, choice).module("two_layer_nn", values)
+    recording.base = {name: values[name] for name in ("X", "Y", *net.params)}
+    recording.epsilon, recording.tiny = float(np.finfo(y.dtype).eps), float(np.finfo(y.dtype).tiny)
     return recording
 
 
@@ -269,9 +280,16 @@ def record_attention(
         recording.notes.append(
             "No error was given: the loss is the sum of the output, so doutput is 1 everywhere."
         )
+    _measure(recording, output.dtype)
     values = {**keep, **weights_of(attention), "doutput": doutput, **attention.gradients(doutput, keep)}
     Keeper(recording, choice).module("attention", values)
     return recording
+
+
+def _measure(recording: Recording, dtype: torch.dtype) -> None:
+    import torch
+
+    recording.epsilon, recording.tiny = torch.finfo(dtype).eps, torch.finfo(dtype).tiny
 
 
 def attention_lengths(attention: CustomMultiHeadAttention, x: torch.Tensor) -> dict[str, int]:
@@ -320,8 +338,10 @@ def record_model(
     language = isinstance(model, transformer.LanguageModel)
     chosen = range(len(model.blocks)) if choice.layers is None else choice.layers
     keep: dict[str, Any] = {"blocks": [{} if i in chosen else None for i in range(len(model.blocks))]}
-    with torch.enable_grad():
-        scores = model(X, keep=keep)
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        model = copy.deepcopy(model).requires_grad_(requires_grad=True)
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        scores = model(X.clone(), keep=keep)
         num_tokens = keep["tokens"].shape[1]
         recording = Recording(
             "language" if language else "attention", model_lengths(model, len(X), num_tokens)
@@ -393,6 +413,7 @@ def record_model(
         gradient = f"{prefix}d{name}"
         recording.values.pop(gradient, None)
         keeper.value(gradient, known[name][0], BY_AUTOGRAD.format(name), error, "autograd")
+    _measure(recording, model.places.dtype)
     recording.target = ("loss",) if language else ("class_loss",)
     shape, patch = model.settings.get("input_shape", ()), model.settings.get("patch")
     if patch:

@@ -11,6 +11,7 @@ from clearhead.checkpoint import Run
 from clearhead.data import Data, Examples
 from clearhead.explain import traced_sample
 from clearhead.models import probabilities_of
+from clearhead.recording import TooLargeError
 from clearhead.scores import Scores
 from clearhead.two_layer_nn import TwoLayerNN, cross_entropy
 
@@ -33,7 +34,8 @@ def report(run: Run, data: Data) -> str:
 def document(run: Run, data: Data) -> dict[str, Any]:
     """What the page shows. format and version; kind; history, a list a name; set, the name of the
     examples that were judged; for a classifier scores (labels, confusion, accuracy, loss) and samples
-    (the surest errors); units, the hidden weights of each unit where inputs are images; trace.
+    (the surest errors); units, the hidden weights of each unit where inputs are images; trace, and sample,
+    which one is traced.
     """
     name, examples = ("validation", data.validation) if len(data.validation.X) else ("training", data.train)
     made: dict[str, Any] = {"format": "clearhead report", "version": 1, "kind": run.kind, "set": name,
@@ -52,9 +54,10 @@ def document(run: Run, data: Data) -> dict[str, Any]:
     last = None if isinstance(run.model, TwoLayerNN) else [len(run.model.blocks) - 1]
     try:
         traced = traced_sample(run, examples, index, layers=last, limit=LARGEST_TRACE)
-    except ValueError:  # Too large to look into.
-        return made | {"trace": None}
-    return made | {"trace": trace_json.fitted(traced, 0)}
+    except TooLargeError:
+        return made | {"trace": None, "sample": None}
+    sample = None if run.kind == "language" else _sample(run, examples, y, index, None)
+    return made | {"trace": trace_json.fitted(traced, 0), "sample": sample}
 
 
 def _scores(examples: Examples, y: Any, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from clearhead.gradient_checks import Check, check_attention, check_network
 from clearhead.recording import (
     LIMIT,
     Choice,
+    TooLargeError,
     attention_lengths,
     bytes_of,
     model_lengths,
@@ -71,6 +72,9 @@ def trace(
     'Σ_d X[2,d] W1[d,1] + b1[1]'
     """
     runner = _Runner(model, Choice(layers, heads, steps), limit, check, on_cost)
+    runner.refuse_arguments(
+        tokens=tokens, mask=mask, causal=causal, doutput=doutput, layers=layers, heads=heads, image=image
+    )
     if isinstance(model, TwoLayerNN):
         made = runner.network(X, Y, lr)
         made.recording.image = {"value": "X", "shape": list(image)} if image else None
@@ -84,13 +88,19 @@ def trace(
             raise ValueError(
                 f"tokens has {len(tokens)} names, but X has {made.lengths['T']} tokens; give one name each."
             )
-        made.recording.names |= {"T": tuple(map(str, tokens)), "S": tuple(map(str, tokens))}
+        made.recording.names |= dict.fromkeys("TS", tuple(map(_printable, tokens)))
     for axis, given in (names or {}).items():
         if len(given) != made.lengths.get(axis):
             length = made.lengths.get(axis, "no axis here")
             raise ValueError(f"names[{axis!r}] has {len(given)} names, but {axis} is {length}.")
-        made.recording.names[axis] = tuple(map(str, given))
+        made.recording.names[axis] = tuple(map(_printable, given))
     return made
+
+
+def _printable(name: Any) -> str:
+    """A name in which a terminal finds nothing to obey: control characters by their number."""
+    letters = (one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(name))
+    return "".join(letters)
 
 
 def trace_bytes(
@@ -137,6 +147,21 @@ class _Runner:
             f"got {type(self.model).__name__}."
         )
 
+    def refuse_arguments(self, **given: Any) -> None:
+        """Raise where an argument says nothing about this kind of model."""
+        attention = self.is_attention()
+        network = isinstance(self.model, TwoLayerNN)
+        allowed = (
+            {"image"}
+            if network
+            else {"tokens", "mask", "causal", "doutput", "heads"}
+            if attention
+            else ({"tokens", "layers", "heads"})
+        )
+        for name, value in given.items():
+            if name not in allowed and value is not None and value is not False:
+                raise ValueError(f"{name} says nothing about a {type(self.model).__name__}; leave it out.")
+
     def lengths(self, X: Any) -> dict[str, int]:
         if isinstance(self.model, TwoLayerNN):
             return dict(
@@ -159,8 +184,8 @@ class _Runner:
     def itemsize(self) -> int:
         if isinstance(self.model, TwoLayerNN):
             return int(self.model.dtype.itemsize)
-        size = next(self.model.parameters()).dtype.itemsize
-        return int(size)
+        dtype = next(self.model.parameters()).dtype
+        return 4 if str(dtype) == "torch.bfloat16" else int(dtype.itemsize)
 
     def input(self, X: Any) -> Any:
         """With an axis for the examples, as the model takes it."""
@@ -194,15 +219,19 @@ class _Runner:
                 if isinstance(self.model, TwoLayerNN)
                 else ("layers=[0], heads=[0] or steps=['weights'], say, or fewer tokens")
             )
-            raise ValueError(
+            raise TooLargeError(
                 f"this trace would keep {needed:,} bytes, over limit={self.limit:,}; "
                 f"ask for {ask}, or raise limit."
             )
 
     def network(self, X: Any, Y: Any, lr: float) -> Trace:
+        single = np.ndim(X) == 1
         X = self.model._examples(self.input(X))
         self.refuse(X)
-        recording = record_network(self.model, X, None if Y is None else np.atleast_1d(Y), lr, self.choice)
+        if Y is not None:
+            Y = np.asarray(Y)
+            Y = Y[np.newaxis] if single and (Y.ndim == 0 or len(Y) > 1) else np.atleast_1d(Y)
+        recording = record_network(self.model, X, Y, lr, self.choice)
         made = Trace(recording)
         if self.check and made.differences is not None:
             found = check_network(self.model, made.differences)

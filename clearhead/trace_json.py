@@ -8,11 +8,12 @@ lengths, names     of axes: how long, and what its places are called where they 
 values             a list in order: name, axes, meaning, origin (given, step, autograd), heads (those
                    kept of axis A, or null), dtype (NumPy's, little-endian) and data: the numbers in
                    reading order, zlib-compressed, base64. thumbnails: of every head, where heads
-                   leaves some out: (A, T, S) in 8 bits, data and shape, 255 for 1
+                   leaves some out: (heads, T, S) in 8 bits, heads, data and shape, 255 for 1
 steps              name, formula, shape, reads (inputs' names to values' names), part (forward,
                    backward, update), tree: (word, axes, parts...) as lists
 checks             by name of the gradient: by, passed, wrong (cells in reading order)
-target, tiny       what is differentiated; the smallest normal number of the dtype
+target             what is differentiated
+tiny, epsilon      of the model's dtype: its smallest normal number, and how finely it tells numbers apart
 image, notes       which value is an image, of what shape; sentences for whoever looks
 """
 
@@ -75,6 +76,7 @@ def document(trace: Any) -> dict[str, Any]:
         },
         "target": recording.target,
         "tiny": trace.tiny,
+        "epsilon": trace.epsilon,
         "image": recording.image,
         "notes": recording.notes,
     }
@@ -89,18 +91,19 @@ def fitted(trace: Any, head: int) -> dict[str, Any]:
         if _size(made["values"]) < LARGEST_PAGE:
             return made
     num_heads = trace.lengths.get("A", 1)
-    if not 0 <= head < num_heads:
-        raise ValueError(f"head={head} must be one of 0 to {num_heads - 1}.")
+    everyone = tuple(range(num_heads))
+    there = next((value.heads for value in trace.values.values() if value.heads is not None), everyone)
+    if head not in there:
+        raise ValueError(f"head={head} must be one of {', '.join(map(str, there))}.")
     values, left_out = [], []
     for name, value in trace.values.items():
         numbers, heads = value.numbers, value.heads
         if "A" in value.axes:
-            kept = list(heads) if heads is not None else list(range(num_heads))
-            one = head if head in kept else kept[0]
-            numbers, heads = numbers.take([kept.index(one)], axis=value.axes.index("A")), (one,)
+            numbers = numbers.take([there.index(head)], axis=value.axes.index("A"))
+            heads = (head,)
         entry = _value(name, value, numbers, heads)
         if name.rpartition(".")[2] == "weights" and len(value.numbers):
-            entry["thumbnails"] = _thumbnails(value.numbers[0])
+            entry["thumbnails"] = {"heads": there, **_thumbnails(value.numbers[0])}
         values.append(entry)
     total = 0
     for entry in sorted(

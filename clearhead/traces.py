@@ -20,9 +20,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from clearhead import portrayal, trace_json
 from clearhead.evaluation import Array, Evaluation
 from clearhead.formula import Tree
-from clearhead.gradient_checks import Check, Differences, agree
+from clearhead.gradient_checks import ABSOLUTE, RELATIVE, Check, Differences
 from clearhead.receipts import Cell, Piece, Writing, at_cell, typed, value_of
 from clearhead.recording import Recording
+
+HIDDEN = ("weights", "dscores")  # What a mask leaves without a number.
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Receipt:
     used_in: tuple[str, ...]
     check: tuple[str, float, bool] | None
     writing: Callable[[], list[Piece]]
+    masked: bool = False
 
     @property
     def exact(self) -> str:
@@ -76,11 +79,7 @@ class Trace:
         self.checks = dict(checks or {})
         self.values, self.lengths = recording.values, recording.lengths
         self.steps = {traced.name: traced for traced in recording.steps}
-        first = next(
-            (v.numbers.dtype for v in self.values.values() if v.numbers.dtype.kind == "f" and v.axes),
-            np.dtype(float),
-        )
-        self.tiny = float(np.finfo(first).tiny)
+        self.tiny, self.epsilon = recording.tiny, recording.epsilon
 
     def __getitem__(self, name: str) -> Array:
         return self.values[self.full_name(name)].numbers
@@ -165,9 +164,12 @@ class Trace:
         def read(short: str, cell: Cell) -> float:
             return self.read(traced.reads[short], cell)
 
+        def hidden(short: str, cell: Cell) -> bool:
+            return self.is_masked(traced.reads[short], cell)
+
         pieces = tuple(
             piece._replace(name=traced.reads.get(piece.name, ""))
-            for piece in Writing("shown", read).pieces(expression)
+            for piece in Writing("shown", read, hidden).pieces(expression)
         )
         inputs = tuple(dict.fromkeys((piece.name, piece.place) for piece in pieces if piece.name))
         symbols = "".join(piece.text for piece in Writing("symbols", read).pieces(expression))
@@ -183,6 +185,7 @@ class Trace:
             self.used_in(name),
             self.check_at(name, place),
             lambda: Writing("exact", read).pieces(expression),
+            self.is_masked(name, place),
         )
 
     def recomputed(self, name: str, cell: Sequence[int]) -> float:
@@ -193,9 +196,8 @@ class Trace:
 
     @functools.cached_property
     def differences(self) -> Differences | None:
-        """Central differences of the network's loss; None for other models, or where values are missing."""
-        needed = {"X", "Y", "W1", "b1", "W2", "b2"}
-        return Differences({name: self[name] for name in needed}) if needed <= self.values.keys() else None
+        """Central differences of the network's loss; None for other models."""
+        return Differences(self.recording.base) if self.recording.base else None
 
     def check_at(self, name: str, cell: Cell) -> tuple[str, float, bool] | None:
         """By what other means a gradient's cell is known, what it is by them, and whether they agree."""
@@ -210,10 +212,21 @@ class Trace:
         return check.by, other, bool(place not in check.wrong and self.near(name, cell, other))
 
     def near(self, name: str, cell: Cell, other: float) -> bool:
-        """Whether a recorded cell is another number but for the rounding of its own dtype."""
-        value = self.values[name].numbers
-        slack = 0.0 if value.dtype == np.float64 else 1e-3 * (abs(other) + 1e-3 * float(np.abs(value).max()))
-        return bool(agree(self.read(name, cell), other) or abs(self.read(name, cell) - other) <= slack)
+        """Whether a recorded cell is another number but for the rounding of the model's own dtype."""
+        relative = max(RELATIVE, min(0.05, 1e4 * self.epsilon))
+        most = float(np.abs(self.values[name].numbers).max())
+        slack = ABSOLUTE + relative * abs(other) + 20 * self.epsilon * most
+        return abs(self.read(name, cell) - other) <= slack
+
+    def is_masked(self, name: str, cell: Cell) -> bool:
+        """Whether a share, or the error of a score, is none because its mask forbids it."""
+        prefix, _, short = name.rpartition(".")
+        mask = self.values.get(f"{prefix}.mask" if prefix else "mask")
+        return (
+            short in HIDDEN
+            and mask is not None
+            and self.read(f"{prefix}.mask" if prefix else "mask", cell) == 0
+        )
 
     def to_text(
         self,

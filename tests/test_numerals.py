@@ -65,4 +65,4 @@ def test_the_page_writes_the_same_digits(inside):
     texts = inside.evaluate("numbers => numbers.map(inside.shown)", numbers())
     assert texts == [shown(number) for number in numbers()]
     back = inside.evaluate("numbers => numbers.map(inside.exact)", numbers())
-    assert [float(text) for text in back] == numbers()
+    assert back == [exact(number) for number in numbers()]

@@ -268,7 +268,7 @@ def test_the_cells_marked_changed_are_those_that_a_full_recomputation_changes(in
       return Object.fromEntries([...app.trace.packed.keys()].map((one) => {
         const full = (again.get(one) ?? app.trace.value(one)).data;
         const was = (app.edits.before.get(one) ?? app.trace.value(one)).data;
-        return [one, [[...app.edits.changes(one)].map((by) => by !== 0), [...full].map((number, i) => !Object.is(number, was[i]) && number - was[i] !== 0), [...app.edits.value(one).data].map(String)]];
+        return [one, [[...(app.edits.changes(one) ?? app.trace.value(one).data.map(() => 0))].map((by) => by !== 0), [...full].map((number, i) => !Object.is(number, was[i]) && number - was[i] !== 0), [...app.edits.value(one).data].map(String)]];
       }));
     }""", [name, list(cell), float(to)])  # fmt: skip
     before, after = whole(seen, []), whole(seen, [(name, cell, to)])

@@ -1,7 +1,8 @@
 /** @import { Piece, Style } from "./receipts.js" */
 /** @import { Node_ } from "./nodes.js" */
+import { largest } from "./colours.js";
 import { Edits } from "./edits.js";
-import { Grid, cellText } from "./grid.js";
+import { Grid, cellText, isMasked } from "./grid.js";
 import { draw, node, show } from "./nodes.js";
 import { shown } from "./numerals.js";
 import { openedNodes, receiptNodes, tableNodes } from "./panels.js";
@@ -22,14 +23,15 @@ export class App {
    * @param {string} language
    * @param {View} view
    * @param {(language: string) => void} speakIn what to do when another language is chosen
+   * @param {App | null} [before] whose edits and choices go on here
    */
-  constructor(place, trace, language, view, speakIn) {
+  constructor(place, trace, language, view, speakIn, before) {
     this.trace = trace;
     this.language = language;
     this.view = view;
     this.speakIn = speakIn;
-    this.edits = new Edits(trace);
-    this.state = { open: /** @type {string | null} */ (null), whole: false, block: 0, head: 0, query: (trace.lengths.T ?? 1) - 1, key: 0, dim: 0 };
+    this.edits = before?.edits ?? new Edits(trace);
+    this.state = before?.state ?? { open: /** @type {string | null} */ (null), whole: false, block: 0, sequence: 0, head: 0, trail: /** @type {[string, number[]][]} */ ([]), query: (trace.lengths.T ?? 1) - 1, key: 0, dim: 0 };
     /** @type {Grid | null} */
     this.grid = null;
     this.regions = /** @type {Record<string, HTMLElement>} */ ({});
@@ -43,6 +45,13 @@ export class App {
     /** What opens in place, under the row of values that it is one of. */
     this.inside = draw(node("div", { class: "inside" }, [part("opened", { "aria-label": this.say("open value") }), part("receipt", { "aria-label": this.say("receipt") })]));
     place.append(this.root);
+    const cell = before?.openCell();
+    if (cell && this.state.open) this.grid = new Grid(this, this.state.open, cell);
+  }
+
+  /** The cell that is open. */
+  openCell() {
+    return this.grid?.cell ?? null;
   }
 
   async start() {
@@ -67,7 +76,7 @@ export class App {
   /** The places before the last two axes that small maps show. @param {string} name @returns {number[]} */
   lead(name) {
     const { axes, heads } = this.trace.about(name);
-    return axes.slice(0, -2).map((axis) => (axis === "A" ? (heads && !heads.includes(this.state.head) ? heads[0] : this.state.head) : 0));
+    return axes.slice(0, -2).map((axis) => (axis === "B" ? this.state.sequence : axis === "A" ? (heads && !heads.includes(this.state.head) ? heads[0] : this.state.head) : 0));
   }
 
   /**
@@ -83,8 +92,21 @@ export class App {
   refresh(...names) {
     /** @type {Record<string, () => Node_[]>} */
     const made = { header: () => this.headerNodes(), overview: () => this.view.overview(this), opened: () => openedNodes(this), receipt: () => receiptNodes(this) };
-    for (const name of names) show(this.regions[name], made[name]());
+    for (const name of names) this.kept(this.regions[name], () => show(this.regions[name], made[name]()));
     if (names.includes("receipt")) this.checkSoon();
+  }
+
+  /**
+   * Draw a part again without taking the focus from the button that has it.
+   * @param {Element} place
+   * @param {() => void} act
+   */
+  kept(place, act) {
+    const active = /** @type {ShadowRoot} */ (this.root.getRootNode()).activeElement;
+    const buttons = () => [...place.querySelectorAll("button, select")];
+    const index = active ? buttons().indexOf(active) : -1;
+    act();
+    if (index >= 0) /** @type {HTMLElement | undefined} */ (buttons()[index])?.focus();
   }
 
   headerNodes() {
@@ -101,9 +123,10 @@ export class App {
     ];
   }
 
-  /** Open a value, at a cell. @param {string} name @param {number[]} [cell] */
-  async open(name, cell) {
+  /** Open a value, at a cell. @param {string} name @param {number[]} [cell] @param {boolean} [follows] along a receipt */
+  async open(name, cell, follows) {
     if (!this.trace.has(name)) return;
+    if (!follows) this.state.trail = [];
     await this.trace.unpack([name, ...Object.values(this.trace.steps.get(name)?.reads ?? {})]);
     const already = this.state.open === name;
     this.state.open = name;
@@ -117,10 +140,23 @@ export class App {
     this.focusGrid();
   }
 
-  /** One level up: from the receipt to the cells, from the cells to the overview. */
+  /** Open the cell of a number in a receipt, with a way back. @param {string} name @param {number[]} cell */
+  follow(name, cell) {
+    if (this.state.open && this.grid) this.state.trail.push([this.state.open, this.grid.cell]);
+    return this.open(name, cell, true);
+  }
+
+  /** The receipt that one came from. */
+  back() {
+    const last = this.state.trail.pop();
+    if (last) this.open(...last, true);
+  }
+
+  /** One level up: back along the receipts, from a receipt to the cells, from the cells to the overview. */
   up() {
     const active = /** @type {ShadowRoot} */ (this.root.getRootNode()).activeElement;
     if (active && this.regions.receipt.contains(active)) return this.focusGrid();
+    if (this.state.trail.length) return this.back();
     const name = this.state.open;
     this.state.open = null;
     this.grid = null;
@@ -139,6 +175,22 @@ export class App {
       this.undo();
       event.preventDefault();
     }
+  }
+
+  /** The same value in another block, or at the head and sequence that are chosen now. @param {string} prefix */
+  reopen(prefix) {
+    const name = this.state.open;
+    const other = name && name.includes(".") && prefix ? prefix + name.slice(name.lastIndexOf(".") + 1) : name;
+    this.state.trail = [];
+    if (!other || !this.grid || !this.trace.cells.has(other)) {
+      this.state.open = null;
+      this.grid = null;
+      return this.refresh("overview", "opened", "receipt");
+    }
+    const lead = this.lead(other);
+    this.state.open = other;
+    this.grid = new Grid(this, other, this.grid.cell.map((place, i) => lead[i] ?? place));
+    this.refresh("overview", "opened", "receipt");
   }
 
   /** Another place along an axis before the last two. @param {number} axis @param {number} place */
@@ -198,7 +250,7 @@ export class App {
         const number = this.edits.read(step.reads[short], place);
         if (Number.isNaN(number) && (!this.trace.has(step.reads[short]) || this.trace.position(step.reads[short], place) < 0)) missing = step.reads[short];
         return number;
-      }, whole);
+      }, whole, (short, place) => isMasked(this, step.reads[short], place));
       return writing.pieces(atCell(step.tree, step.shape, cell, this.trace.lengths, this.trace.document.tiny));
     };
     const symbols = write("symbols");
@@ -237,8 +289,7 @@ export class App {
   async edit(name, cell, number) {
     await this.edits.change(name, cell, number);
     this.afterEdit();
-    const count = [...this.edits.after.keys()].filter((one) => this.edits.isChanged(one)).length;
-    this.speak(this.say("{0} values changed", count));
+    this.speak(this.say("{0} values changed", this.edits.moved.size));
   }
 
   undo() {
@@ -273,7 +324,7 @@ export class App {
     const isWrong = !this.edits.any && (check?.wrong ?? []).includes(place);
     if (other === null) return isWrong ? [node("span", { class: "mark wrong", text: `✗ ${this.say("differs from {0}", this.say(check.by))}` })] : [];
     const number = this.edits.read(name, cell);
-    const right = !isWrong && isNear(number, other, this.edits.value(name).data);
+    const right = !isWrong && isNear(number, other, this.edits.value(name).data, this.trace.document.epsilon);
     return [
       node("span", `${this.say("analytic")} ${cellText(this, name, cell)}   ${this.say("finite difference")} ${shown(other)} `),
       node("span", { class: right ? "mark right" : "mark wrong", text: right ? "✓" : "✗", attributes: { role: "img", "data-cell-mark": "",
@@ -282,8 +333,8 @@ export class App {
   }
 }
 
-/** Whether a recorded gradient is its difference but for the rounding of float32. @param {number} number @param {number} other @param {Float64Array} all */
-function isNear(number, other, all) {
-  const most = all.reduce((best, one) => Math.max(best, Math.abs(one)), 0);
-  return Math.abs(number - other) <= 1e-9 + 1e-3 * (Math.abs(other) + 1e-3 * most);
+/** Whether a recorded gradient is its difference but for the rounding of its dtype: `Trace.near` in Python. @param {number} number @param {number} other @param {Float64Array} all @param {number} epsilon */
+function isNear(number, other, all, epsilon) {
+  const relative = Math.max(1e-5, Math.min(0.05, 1e4 * epsilon));
+  return Math.abs(number - other) <= 1e-9 + relative * Math.abs(other) + 20 * epsilon * largest(all);
 }

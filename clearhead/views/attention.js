@@ -3,7 +3,7 @@
 /** @import { Node_ } from "./nodes.js" */
 import { isDark } from "./colours.js";
 import { clipped, isMasked, matrixOf, placeName } from "./grid.js";
-import { fit, hatchHidden, paintBar, paintMap } from "./maps.js";
+import { channels, fit, hatchHidden, paintBar, paintMap } from "./maps.js";
 import { action, card } from "./panels.js";
 import { way } from "./network.js";
 import { draw, node } from "./nodes.js";
@@ -58,7 +58,10 @@ function attentionOverview(app, blocks) {
   return /** @type {Node_[]} */ ([
     blocks.length > 1 ? node("div", { class: "choices", attributes: { role: "group", "aria-label": app.say("block") } }, [node("span", `${app.say("block")} `),
       ...blocks.map((name, i) => node("button", { class: "choice", text: String(Number(name.split(".")[1])), attributes: { type: "button", "aria-pressed": i === app.state.block },
-        on: { click: async () => { app.state.block = i; await trace.unpack([...trace.packed.keys()].filter((one) => one.startsWith(name))); app.refresh("overview"); } } }))]) : null,
+        on: { click: async () => { app.state.block = i; await trace.unpack([...trace.packed.keys()].filter((one) => one.startsWith(name))); app.reopen(name); } } }))]) : null,
+    trace.lengths.B > 1 ? node("label", { class: "choices" }, [node("span", `${app.say("sequence")} `), node("select", { on: { change: (/** @type {Event} */ event) => {
+      app.state.sequence = Number(/** @type {HTMLSelectElement} */ (event.target).value); app.reopen(""); } } },
+      Array.from({ length: trace.lengths.B }, (_, i) => node("option", { text: String(i), attributes: { value: i, selected: i === app.state.sequence } })))]) : null,
     trace.has(`${prefix}weights`) ? node("div", { class: "attention" }, [
       node("div", { class: "heads" }, [node("h2", app.say("Which head looks where?")), node("div", { class: "thumbnails" },
         Array.from({ length: trace.lengths.A }, (_, head) => thumbnail(app, `${prefix}weights`, head)))]),
@@ -76,16 +79,22 @@ function thumbnail(app, name, head) {
   const about = app.trace.about(name);
   const here = !about.heads || about.heads.includes(head);
   const label = `${app.say("head")} ${head}`;
-  return node("button", { class: `thumbnail${head === app.state.head ? " open" : ""}`, attributes: { type: "button", "aria-pressed": head === app.state.head, "data-head": head, "aria-label": here ? label : `${label}, ${app.say("thumbnail only")}` },
-    on: { click: () => { app.state.head = head; app.refresh("overview"); app.speak(label); } } }, [
+  return node("button", { class: `thumbnail${head === shownHead(app, name) ? " open" : ""}`, attributes: { type: "button", "aria-pressed": head === shownHead(app, name), "data-head": head, "aria-label": here ? label : `${label}, ${app.say("thumbnail only")}` },
+    on: { click: () => {
+      if (!here) return app.speak(app.say("This file has only head {0} in full.", (about.heads ?? []).join(", ")));
+      app.state.head = head;
+      app.reopen("");
+      app.speak(label);
+    } } }, [
     node("canvas", { attributes: { "aria-hidden": "true" }, paint: async (canvas) => {
       const context = fit(canvas, 84, 84);
       const place = { scale: /** @type {const} */ ("share"), most: 1, x: 0, y: 0, width: 84, height: 84 };
-      if (here) return paintMap(context, { ...place, ...matrixOf(app, name, [0, head]) });
-      if (!about.thumbnails) return;
+      if (here) return paintMap(context, { ...place, ...matrixOf(app, name, [app.state.sequence, head]) });
+      const place_ = about.thumbnails?.heads.indexOf(head) ?? -1;
+      if (!about.thumbnails || place_ < 0) return;
       const [, rows, columns] = about.thumbnails.shape;
       const bits = await thumbnailsOf(about);
-      paintMap(context, { ...place, rows, columns, at: (t, s) => bits[(head * rows + t) * columns + s] / 255 });
+      paintMap(context, { ...place, rows, columns, at: (t, s) => bits[(place_ * rows + t) * columns + s] / 255 });
     } }),
     node("span", label),
   ]);
@@ -120,7 +129,7 @@ function largeMap(app, prefix) {
     if (!base) {
       base = new OffscreenCanvas(side * 2, side * 2);
       const inside = /** @type {any} */ (base.getContext("2d"));
-      const matrix = matrixOf(app, name, [0, head]);
+      const matrix = matrixOf(app, name, [app.state.sequence, head]);
       paintMap(inside, { ...matrix, scale: "share", most: 1, x: 0, y: 0, width: side * 2, height: side * 2 });
       hatchHidden(inside, matrix, side * 2, side * 2);
     }
@@ -161,7 +170,6 @@ function largeMap(app, prefix) {
     if (picture) paintPicture(app, prefix, /** @type {HTMLCanvasElement} */ (picture));
     app.speak(spoken(app, name, head));
   };
-  const low = [0, 1];
   return node("div", { class: "large" }, [
     node("h2", `${app.say("Who looks at whom?")} ${app.say("head")} ${head}`),
     node("div", { class: "map", attributes: { tabindex: 0, role: "application", "data-attention": name, "aria-label": `${app.say("Who looks at whom?")} ${app.say("Arrow keys choose query and key, Enter opens the weight.")}` }, on: {
@@ -169,12 +177,12 @@ function largeMap(app, prefix) {
       keydown: (/** @type {KeyboardEvent} */ event) => {
         const moves = /** @type {Record<string, number[]>} */ ({ ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] });
         if (event.key in moves) { go(app.state.query + moves[event.key][0], app.state.key + moves[event.key][1]); event.preventDefault(); }
-        if (event.key === "Enter") { app.open(name, [0, head, app.state.query, app.state.key]); event.preventDefault(); }
+        if (event.key === "Enter") { app.open(name, [app.state.sequence, head, app.state.query, app.state.key]); event.preventDefault(); }
       },
     } }, [node("canvas", { attributes: { "aria-hidden": "true" }, paint: (canvas) => { element = canvas; paint(); },
       on: { click: (/** @type {MouseEvent} */ event) => go(Math.floor((event.offsetY - margin) / unit), Math.floor((event.offsetX - margin) / unit)) } })]),
-    node("p", { class: "bar long" }, [node("span", String(low[0])), node("canvas", { attributes: { "aria-hidden": "true" }, paint: (canvas) => paintBar(fit(canvas, 120, 8), { scale: "share", most: 1, x: 0, y: 0, width: 120, height: 8, ink: "#888" }) }),
-      node("span", String(low[1])), node("span", { class: "note", text: app.say("shared by all heads, 0 to 1") })]),
+    node("p", { class: "bar long" }, [node("span", "0"), node("canvas", { attributes: { "aria-hidden": "true" }, paint: (canvas) => paintBar(fit(canvas, 120, 8), { scale: "share", most: 1, x: 0, y: 0, width: 120, height: 8, ink: "#888" }) }),
+      node("span", "1"), node("span", { class: "note", text: app.say("shared by all heads, 0 to 1") })]),
     app.trace.document.image?.patch && app.trace.cells.has("tokens") ? node("figure", {}, [node("canvas", { class: "picture", attributes: { role: "img", "aria-label": app.say("The image in patches; the query is framed, what it looks at is purple.") }, paint: (canvas) => paintPicture(app, prefix, canvas) }),
       node("figcaption", app.say("Where on the image does it look?"))]) : null,
   ]);
@@ -189,8 +197,8 @@ function shownHead(app, name) {
 /** @param {App} app @param {string} name @param {number} head */
 function spoken(app, name, head) {
   const { query, key } = app.state;
-  const masked = isMasked(app, name, [0, head, query, key]);
-  return `${app.say("query")} ${placeName(app, "T", query)}, ${app.say("key")} ${placeName(app, "S", key)}: ${masked ? app.say("masked") : shown(app.edits.read(name, [0, head, query, key]))}`;
+  const masked = isMasked(app, name, [app.state.sequence, head, query, key]);
+  return `${app.say("query")} ${placeName(app, "T", query)}, ${app.say("key")} ${placeName(app, "S", key)}: ${masked ? app.say("masked") : shown(app.edits.read(name, [app.state.sequence, head, query, key]))}`;
 }
 
 /** The image in patches, what the chosen query looks at in purple over it. @param {App} app @param {string} prefix @param {HTMLCanvasElement} canvas */
@@ -204,14 +212,14 @@ function paintPicture(app, prefix, canvas) {
   const numbers = app.trace.lengths.V;
   const unit = Math.min(14, Math.floor(190 / Math.max(tall, wide))) || 4;
   const context = fit(canvas, wide * unit, tall * unit);
-  const least = Math.min(...data);
-  const most = Math.max(...data) - least;
+  const [least, high] = data.reduce(([low, top], number) => [Math.min(low, number), Math.max(top, number)], [Infinity, -Infinity]);
+  const most = high - least;
   const head = shownHead(app, `${prefix}weights`);
   for (let row = 0; row < tall; row++) {
     for (let column = 0; column < wide; column++) {
       const token = Math.floor(row / patchTall) * across + Math.floor(column / patchWide);
       const within = ((row % patchTall) * patchWide + (column % patchWide)) * depth;
-      const grey = Math.round((255 * (data[token * numbers + within] - least)) / (most || 1));
+      const grey = Math.round((255 * (channels(data, (app.state.sequence * app.trace.lengths.T + token) * numbers + within, depth) - least)) / (most || 1));
       context.fillStyle = `rgb(${grey},${grey},${grey})`;
       context.fillRect(column * unit, row * unit, unit, unit);
     }
@@ -219,7 +227,7 @@ function paintPicture(app, prefix, canvas) {
   for (let token = 0; token < app.trace.lengths.T; token++) {
     const x = (token % across) * patchWide * unit;
     const y = Math.floor(token / across) * patchTall * unit;
-    context.fillStyle = `rgba(150, 70, 220, ${Math.min(0.85, app.edits.read(`${prefix}weights`, [0, head, app.state.query, token]))})`;
+    context.fillStyle = `rgba(150, 70, 220, ${Math.min(0.85, app.edits.read(`${prefix}weights`, [app.state.sequence, head, app.state.query, token]))})`;
     context.fillRect(x, y, patchWide * unit, patchTall * unit);
     if (token === app.state.query) {
       context.strokeStyle = "#f0a000";
@@ -240,9 +248,9 @@ function fillChain(app, prefix, place) {
   const { T, K } = app.trace.lengths;
   const name = `${prefix}weights`;
   const head = shownHead(app, name);
-  const read = (/** @type {string} */ value, /** @type {number[]} */ rest) => app.edits.read(prefix + value, [0, head, ...rest]);
+  const read = (/** @type {string} */ value, /** @type {number[]} */ rest) => app.edits.read(prefix + value, [app.state.sequence, head, ...rest]);
   const link = (/** @type {string} */ value, /** @type {number[]} */ rest, /** @type {string} */ role) => node("button", { class: `term ${role}`, text: shown(read(value, rest)),
-    attributes: { type: "button", title: `${prefix}${value}[0,${head},${rest.join(",")}]` }, on: { click: () => app.open(prefix + value, [0, head, ...rest]) } });
+    attributes: { type: "button", title: `${prefix}${value}[${app.state.sequence},${head},${rest.join(",")}]` }, on: { click: () => app.open(prefix + value, [app.state.sequence, head, ...rest]) } });
   let keys = Array.from({ length: T }, (_, s) => s);
   if (T > ROWS_SHOWN) {
     const top = keys.filter((s) => s !== key && s !== query).sort((a, b) => read("weights", [query, b]) - read("weights", [query, a]) || a - b);
@@ -251,7 +259,7 @@ function fillChain(app, prefix, place) {
   let sum = 0;
   for (let s = 0; s < T; s++) sum += read("weights", [query, s]);
   const cells = (/** @type {number} */ s) => {
-    const masked = isMasked(app, name, [0, head, query, s]);
+    const masked = isMasked(app, name, [app.state.sequence, head, query, s]);
     let dot = 0;
     for (let k = 0; k < K; k++) dot += read("q", [query, k]) * read("k", [s, k]);
     return node("tr", { class: s === key ? "chosen" : "" }, [
@@ -272,9 +280,9 @@ function fillChain(app, prefix, place) {
         node("td", { text: shown(Number(sum.toPrecision(7))), attributes: { "data-row-sum": "" } }), node("td", ""), node("td", {}, app.trace.has(`${prefix}heads`) ? [link("heads", [query, dim], "")] : [])])]),
     ]),
     node("p", { class: "actions" }, [
-      dim > 0 ? action(app.say("Number before"), () => { app.state.dim--; fillChain(app, prefix, place); }) : null,
-      dim < K - 1 ? action(app.say("Next number"), () => { app.state.dim++; fillChain(app, prefix, place); }) : null,
-      app.trace.steps.has(`${prefix}output`) && !isMasked(app, name, [0, head, query, key])
+      dim > 0 ? action(app.say("Number before"), () => { app.state.dim--; app.kept(place, () => fillChain(app, prefix, place)); }) : null,
+      dim < K - 1 ? action(app.say("Next number"), () => { app.state.dim++; app.kept(place, () => fillChain(app, prefix, place)); }) : null,
+      app.trace.steps.has(`${prefix}output`) && !isMasked(app, name, [app.state.sequence, head, query, key])
         ? action(app.say("What if it did not look at {0}?", placeName(app, "S", key)), () => whatIf(app, prefix, head, place)) : null,
     ]),
     node("div", { class: "whatif", attributes: { role: "status" } }),
@@ -288,7 +296,7 @@ async function whatIf(app, prefix, head, place) {
   const steps = ["heads", "merged", "output"].flatMap((one) => trace.steps.get(prefix + one) ?? []);
   await trace.unpack(steps.flatMap((step) => Object.values(step.reads)));
   const panel = place.getElementsByClassName("whatif")[0];
-  const cell = [0, head, state.query, state.key];
+  const cell = [app.state.sequence, head, state.query, state.key];
   const old = edits.value(name);
   const data = old.data.slice();
   data[trace.position(name, cell)] = 0;
@@ -296,9 +304,9 @@ async function whatIf(app, prefix, head, place) {
   const [before, after] = [old, { ...old, data }].map((weights) => edits.run(steps, new Map([[name, weights]]), other).get(`${prefix}output`));
   if (!before || !after) return;
   const M = trace.lengths.M;
-  const row = state.query * M;
+  const row = (state.sequence * trace.lengths.T + state.query) * M;
   const moved = Array.from({ length: M }, (_, m) => ({ m, by: after.data[row + m] - before.data[row + m] })).sort((a, b) => Math.abs(b.by) - Math.abs(a.by) || a.m - b.m);
   const whole = Math.sqrt(moved.reduce((sum, { by }) => sum + by * by, 0));
   panel.replaceChildren(draw(node("p", app.say("The output of {0} would move by {1} (its length). Most of all:", placeName(app, "T", state.query), shown(whole)))),
-    draw(node("ul", {}, moved.slice(0, 5).map(({ m, by }) => node("li", `output[0,${state.query},${m}]: ${shown(before.data[row + m])} → ${shown(after.data[row + m])} (${shown(by)})`)))));
+    draw(node("ul", {}, moved.slice(0, 5).map(({ m, by }) => node("li", `output[${state.sequence},${state.query},${m}]: ${shown(before.data[row + m])} → ${shown(after.data[row + m])} (${shown(by)})`)))));
 }

@@ -23,6 +23,8 @@ export class Edits {
     this.after = new Map();
     /** @type {Set<string>} */
     this.stale = new Set();
+    /** @type {Map<string, {by: Float64Array, count: number}>} */
+    this.moved = new Map();
   }
 
   get any() {
@@ -102,6 +104,7 @@ export class Edits {
   recompute() {
     this.after = new Map();
     this.stale = new Set();
+    this.moved.clear();
     if (!this.any) return;
     const steps = this.runnable();
     if (!this.before.size) this.before = this.run(steps, new Map());
@@ -114,6 +117,7 @@ export class Edits {
     for (const [name, cells] of this.before) if (!again.has(name)) fixed.set(name, cells);
     this.after = this.run(steps.filter((step) => !this.stale.has(step.name)), fixed);
     for (const name of again) if (!this.after.has(name)) this.stale.add(name);
+    this.compare();
   }
 
   /**
@@ -122,24 +126,33 @@ export class Edits {
    * @returns {Cells}
    */
   value(name) {
-    return (this.isChanged(name) && this.after.get(name)) || this.trace.value(name);
+    return (this.moved.has(name) && this.after.get(name)) || this.trace.value(name);
   }
 
-  /** @param {string} name */
-  isChanged(name) {
-    return this.any && this.after.has(name) && this.changes(name).some((change) => change !== 0);
+  /** How many cells of a value are changed. @param {string} name */
+  count(name) {
+    return this.moved.get(name)?.count ?? 0;
   }
 
   /**
-   * By how much each cell of a value is changed.
+   * By how much each cell of a value is changed; null where none is.
    * @param {string} name
-   * @returns {Float64Array}
+   * @returns {Float64Array | null}
    */
   changes(name) {
-    const after = this.after.get(name);
-    const before = this.before.get(name) ?? this.trace.value(name);
-    if (!after || after === before) return new Float64Array(before.data.length);
-    return after.data.map((number, i) => (Object.is(number, before.data[i]) ? 0 : number - before.data[i]));
+    return this.moved.get(name)?.by ?? null;
+  }
+
+  /** What differs from the formulas run on the values as they were. */
+  compare() {
+    this.moved.clear();
+    for (const [name, after] of this.after) {
+      const before = this.before.get(name) ?? this.trace.value(name);
+      if (after === before) continue;
+      const by = after.data.map((number, i) => (Object.is(number, before.data[i]) ? 0 : number - before.data[i]));
+      const count = by.reduce((sum, change) => sum + Number(change !== 0), 0);
+      if (count) this.moved.set(name, { by, count });
+    }
   }
 
   /**
@@ -171,7 +184,7 @@ export class Edits {
    */
   async difference(gradient, cell) {
     const dot = gradient.lastIndexOf(".") + 1;
-    if (gradient[dot] !== "d") return null;
+    if (gradient[dot] !== "d" || this.stale.has(gradient)) return null;
     const name = gradient.slice(0, dot) + gradient.slice(dot + 1);
     if (!this.trace.has(name) || this.trace.position(name, cell) < 0) return null;
     const { target } = this.trace.document;
@@ -181,13 +194,22 @@ export class Edits {
     await this.trace.unpack([...steps.flatMap((step) => Object.values(step.reads)), name, ...target]);
     const old = this.value(name);
     const place = this.trace.position(name, cell);
-    const at = (/** @type {number} */ by) => {
+    const run = (/** @type {number} */ by) => {
       const data = old.data.slice();
       data[place] += by;
-      return this.target(this.run(steps, new Map([[name, { ...old, data }]]), (other) => this.value(other)));
+      return this.run(steps, new Map([[name, { ...old, data }]]), (other) => this.value(other));
     };
+    const at = (/** @type {number} */ by) => this.target(run(by));
+    // A shorter step where it moves what follows by more than itself, as large inputs do.
+    const [still, near] = [run(0), run(1e-6)];
+    let moved = 1e-6;
+    for (const [other, { data }] of near) {
+      const from = still.get(other);
+      if (from && other !== target[0]) moved = data.reduce((most, number, i) => Math.max(most, Math.abs(number - from.data[i]) || 0), moved);
+    }
+    const longest = (STEP * 1e-6) / moved;
     const slope = (/** @type {number} */ step) => (at(step) - at(-step)) / (2 * step);
-    return (4 * slope(STEP / 2) - slope(STEP)) / 3;
+    return (4 * slope(longest / 2) - slope(longest)) / 3;
   }
 
   /** Roughly how many multiplications steps take. @param {StepInfo[]} steps */

@@ -9,15 +9,15 @@ const EDGE = { width: 92, height: 24 };
 const MOST_ROWS = 12;
 const FONT = "12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace";
 
-/** The mask of a value between queries and keys; empty for any other. @param {string} name */
-function maskName(name) {
+/** The mask of a value between queries and keys; empty for any other. @param {string} name @param {string[]} some */
+function maskName(name, some = ["scores", "weights", "dscores", "dweights"]) {
   const dot = name.lastIndexOf(".") + 1;
-  return ["scores", "weights", "dscores", "dweights"].includes(name.slice(dot)) ? `${name.slice(0, dot)}mask` : "";
+  return some.includes(name.slice(dot)) ? `${name.slice(0, dot)}mask` : "";
 }
 
-/** Whether a cell takes no part, by its trace's mask. @param {App} app @param {string} name @param {number[]} cell */
+/** Whether a share, or the error of a score, is none because its mask forbids it. @param {App} app @param {string} name @param {number[]} cell */
 export function isMasked(app, name, cell) {
-  const mask = maskName(name);
+  const mask = maskName(name, ["weights", "dscores"]);
   return mask !== "" && app.edits.read(mask, cell) === 0;
 }
 
@@ -78,7 +78,8 @@ export class Grid {
     this.axes = app.trace.about(name).axes;
     this.shape = app.trace.shape(name);
     this.scale = scaleOf(name, app.trace.document.kind);
-    this.most = largest(app.edits.value(name).data);
+    /** @type {{data: Float64Array, most: number} | null} */
+    this.measured = null;
     this.top = 0;
     this.left = 0;
     const space = Math.max(320, Math.min(app.width(), 1100) - 40);
@@ -88,6 +89,13 @@ export class Grid {
     this.canvas = null;
     /** @type {HTMLCanvasElement | null} */
     this.overview = null;
+  }
+
+  /** The largest size of the value as it is now. */
+  get most() {
+    const { data } = this.app.edits.value(this.name);
+    if (this.measured?.data !== data) this.measured = { data, most: largest(data) };
+    return this.measured.most;
   }
 
   get numRows() {
@@ -191,9 +199,10 @@ export class Grid {
     context.textBaseline = "middle";
     const axes = this.axes.slice(-2);
     const wrong = new Set(app.trace.document.checks[this.name]?.wrong ?? []);
-    const changes = app.edits.any && app.trace.has(this.name) ? app.edits.changes(this.name) : null;
+    const changes = app.edits.changes(this.name);
     const change = changes ? largest(changes) : 0;
     const point = this.point(context);
+    const matrix = matrixOf(app, this.name, this.at(0, 0).slice(0, Math.max(0, this.shape.length - 2)));
     context.fillStyle = faint;
     for (let j = 0; j < columns && this.shape.length; j++) {
       context.textAlign = "center";
@@ -209,13 +218,14 @@ export class Grid {
         const cell = this.at(this.top + i, this.left + j);
         const place = app.trace.position(this.name, cell);
         const masked = isMasked(app, this.name, cell);
+        const off = masked || (place >= 0 && matrix.hidden?.(this.top + i, this.left + j));
         const number = app.edits.read(this.name, cell);
         const moved = changes ? changes[place] : 0;
         const colour = masked ? colourOf(0, "share", 1, dark)
           : changes ? colourOf(moved, "signed", change, dark) : colourOf(number, this.scale, this.most, dark);
         context.fillStyle = `rgb(${colour.join()})`;
         context.fillRect(x, y, BOX.width - 1, BOX.height - 1);
-        if (masked) hatch(context, x, y, BOX.width - 1, BOX.height - 1, dark ? "#4a4b54" : "#d3d3d9");
+        if (off) hatch(context, x, y, BOX.width - 1, BOX.height - 1, dark ? "#4a4b54" : "#d3d3d9");
         context.fillStyle = inkOn(colour);
         if (masked || place < 0) {
           context.textAlign = "center";

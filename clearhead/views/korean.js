@@ -1,5 +1,8 @@
 /** Korean for every sentence of the page and every meaning of a step. @type {Record<string, string>} */
 export const KOREAN = {
+  "This is as it was before the change: not run again here.": "바꾸기 전의 값이다: 여기서는 다시 계산하지 않는다.",
+  "This file is cut: only part of what follows can be run again here.": "줄인 파일이라 뒤따르는 값의 일부만 다시 계산할 수 있다.",
+  "This file has only head {0} in full.": "이 파일에는 헤드 {0}만 온전히 들어 있다.",
   "Orange is negative, blue positive, each map on a scale of its own; shares are purple, all from 0 to 1.": "주황은 음수, 파랑은 양수이고 그림마다 눈금이 다르다. 비율은 보라색이며 모두 0에서 1까지이다.",
   "Each on a scale of its own: blue above the mean of the training set, orange below.": "그림마다 눈금이 다르다: 파랑은 학습 데이터의 평균보다 큰 값, 주황은 작은 값.",
   "shared by all units": "모든 유닛이 함께 쓰는 눈금",
@@ -238,7 +241,7 @@ export const KOREAN = {
   "training": "학습",
   "validation": "검증",
   "epoch": "에포크",
-  "{0} epochs": "에포크 {0}회",
+  "epochs: {0}": "에포크 {0}회",
   "test set": "테스트 세트",
   "accuracy {0} %, loss {1}, on {2} examples": "정확도 {0} %, 손실 {1}, 샘플 {2}개",
   "What does it take for what?": "무엇을 무엇으로 착각할까?",

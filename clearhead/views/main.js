@@ -34,11 +34,17 @@ export function render({ model, el }) {
   el.append(host);
 
   let language = model.get("language") || (navigator.language.startsWith("ko") ? "ko" : "en");
+  /** @type {App | null} */
+  let app = null;
+  /** @type {any} */
+  let given = null;
   const again = () => {
     root.replaceChildren();
     host.setAttribute("lang", language);
-    const given = model.get("document");
-    begin(given, root, language, (/** @type {string} */ other) => { language = other; again(); });
+    // Edits and what is open stay where only the language or the light is another.
+    const before = given === model.get("document") ? app : null;
+    given = model.get("document");
+    app = begin(given, root, language, (/** @type {string} */ other) => { language = other; again(); }, before);
   };
   const dark = matchMedia("(prefers-color-scheme: dark)");
   model.on("change:document", again);
@@ -56,8 +62,10 @@ export function render({ model, el }) {
  * @param {ShadowRoot} root
  * @param {string} language
  * @param {(language: string) => void} speakIn
+ * @param {App | null} before
+ * @returns {App | null}
  */
-function begin(given, root, language, speakIn) {
+function begin(given, root, language, speakIn, before) {
   const fail = (/** @type {unknown} */ error) => {
     show(root, [node("p", { attributes: { role: "alert" }, text: `${said(language, "This page could not be drawn:")} ${error instanceof Error ? error.message : error}` })]);
   };
@@ -67,14 +75,17 @@ function begin(given, root, language, speakIn) {
     const report = given.format === "clearhead report" ? /** @type {ReportDocument} */ (given) : null;
     if (report) show(main, reportNodes(report, language));
     const document = report ? report.trace : /** @type {TraceDocument} */ (given);
-    if (!document) return;
+    if (!document) return null;
     const place = /** @type {HTMLElement} */ (draw(node("div", {})));
     main.append(place);
-    const trace = new Trace(document);
+    const trace = before?.trace ?? new Trace(document);
     const view = document.kind === "two-layer" ? networkView(trace) : attentionView(trace);
-    new App(place, trace, language, view, speakIn).start().catch(fail);
+    const app = new App(place, trace, language, view, speakIn, before);
+    app.start().catch(fail);
+    return app;
   } catch (error) {
     fail(error);
+    return null;
   }
 }
 

@@ -128,3 +128,10 @@ export function ends(scale, most) {
   return scale === "share" ? ["0", "1"] : [shown(-most), shown(most)];
 }
 
+
+/** A pixel's number: the mean of its channels. @param {Float64Array} numbers @param {number} start @param {number} depth @param {number} stride */
+export function channels(numbers, start, depth, stride = 1) {
+  let sum = 0;
+  for (let channel = 0; channel < depth; channel++) sum += numbers[start + channel * stride];
+  return sum / depth;
+}

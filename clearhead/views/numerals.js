@@ -24,6 +24,10 @@ export function shown(number) {
 export function exact(number) {
   if (Number.isNaN(number)) return "nan";
   if (Math.abs(number) === Infinity) return number < 0 ? "-inf" : "inf";
-  const text = String(number);
-  return /[.e]/.test(text) ? text : `${text}.0`;
+  const [digits, power] = number.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent < -4 || exponent >= 16) return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+  const text = exponent < 0 ? `${number < 0 ? "-" : ""}0.${"0".repeat(-exponent - 1)}${digits.replace(/[-.]/g, "")}` : String(number);
+  if (Object.is(number, -0)) return "-0.0";
+  return text.includes(".") ? text : `${text}.0`;
 }

@@ -5,7 +5,7 @@
 import { largest, roleOf, scaleOf } from "./colours.js";
 import { isOneHot } from "./edits.js";
 import { axisName, cellText, matrixOf, placeName } from "./grid.js";
-import { ends, fit, hatchHidden, paintBar, paintMap } from "./maps.js";
+import { channels, ends, fit, hatchHidden, paintBar, paintMap } from "./maps.js";
 import { node } from "./nodes.js";
 import { shown } from "./numerals.js";
 import { told } from "./words.js";
@@ -31,8 +31,7 @@ export function mark(app, name) {
 
 /** How many cells an edit changed. @param {App} app @param {string} name */
 export function changedCount(app, name) {
-  if (!app.edits.any || !app.edits.after.has(name)) return 0;
-  return app.edits.changes(name).reduce((count, change) => count + Number(change !== 0), 0);
+  return app.edits.count(name);
 }
 
 /**
@@ -49,7 +48,7 @@ export function card(app, name, question) {
   const open = app.state.open === name;
   const changed = changedCount(app, name);
   const stale = app.edits.stale.has(name);
-  const data = changed ? app.edits.changes(name) : app.edits.value(name).data;
+  const data = app.edits.changes(name) ?? app.edits.value(name).data;
   const scale = changed ? "signed" : scaleOf(name, app.trace.document.kind);
   const most = largest(data);
   const [low, high] = ends(scale, most);
@@ -84,11 +83,12 @@ function paintValue(app, name, canvas, width, { data, scale, most }) {
     const units = short === "X" ? 1 : shape[1];
     const across = Math.ceil(Math.sqrt(units));
     const side = width / across;
+    const stride = short === "X" ? 1 : units;
     const context = fit(canvas, width, Math.ceil(units / across) * side * (tall / wide));
     for (let unit = 0; unit < units; unit++) {
       paintMap(context, { rows: tall, columns: wide, scale, most, x: (unit % across) * side, y: Math.floor(unit / across) * side * (tall / wide),
         width: side - (units > 1 ? 1 : 0), height: (side - (units > 1 ? 1 : 0)) * (tall / wide),
-        at: (row, column) => data[(row * wide + column) * depth * (short === "X" ? 1 : units) + unit] });
+        at: (row, column) => channels(data, (row * wide + column) * depth * stride + unit, depth, stride) });
     }
     return;
   }
@@ -118,7 +118,9 @@ export function openedNodes(app) {
     step ? node("p", { class: "formula" }, formulaNodes(step.formula, `${shortName(name)}[${axes.join(",")}] = `)) : null,
     ...lead.map((axis, i) => (app.trace.lengths[axis] > 1 ? node("div", { class: "choices", attributes: { role: "group", "aria-label": axisName(app, axis) } }, [
       node("span", `${axisName(app, axis)} `),
-      ...Array.from({ length: Math.min(24, app.trace.lengths[axis]) }, (_, place) => node("button", {
+      app.trace.lengths[axis] > 24 ? node("select", { attributes: { "aria-label": axisName(app, axis) }, on: { change: (/** @type {Event} */ event) => app.choose(i, Number(/** @type {HTMLSelectElement} */ (event.target).value)) } },
+        Array.from({ length: app.trace.lengths[axis] }, (_, place) => node("option", { text: placeName(app, axis, place), attributes: { value: place, selected: app.grid?.cell[i] === place } }))) : null,
+      ...Array.from({ length: app.trace.lengths[axis] > 24 ? 0 : app.trace.lengths[axis] }, (_, place) => node("button", {
         class: "choice", text: placeName(app, axis, place), attributes: { type: "button", "aria-pressed": app.grid?.cell[i] === place },
         on: { click: () => app.choose(i, place) },
       })),
@@ -134,7 +136,7 @@ export function openedNodes(app) {
 
 /** The colour bar under an open value. @param {App} app @param {string} name */
 function barNode(app, name) {
-  const changes = app.edits.any ? app.edits.changes(name) : null;
+  const changes = app.edits.changes(name);
   const scale = changes ? "signed" : scaleOf(name, app.trace.document.kind);
   const most = changes ? largest(changes) : app.grid?.most ?? 0;
   const [low, high] = ends(scale, most);
@@ -189,26 +191,20 @@ export function receiptNodes(app) {
     lines.push(node("p", { class: "numbers", attributes: { "data-receipt": "" } }, [node("span", "= "), ...receipt.shown.map((piece) => pieceNode(app, piece))]));
     lines.push(node("p", { class: "numbers" }, [node("span", "= "), node("strong", { text: number, attributes: { "data-result": "" } })]));
     lines.push(node("p", { class: "actions" }, [
+      app.state.trail.length ? action(`← ${app.state.trail[app.state.trail.length - 1][0]}`, () => app.back()) : null,
       receipt.cut ? action(app.say("All terms"), () => app.wholeReceipt(true)) : app.state.whole ? action(app.say("Fewer terms"), () => app.wholeReceipt(false)) : null,
       action(app.say("Copy the exact arithmetic"), () => app.copy(name, cell)),
     ]));
   }
   if (receipt?.missing) lines.push(node("p", { class: "note", text: app.say("This file lacks {0}; trace again and ask for it.", receipt.missing) }));
   lines.push(node("p", { class: "check", attributes: { "data-check": "" } }));
+  if (app.edits.stale.has(name)) lines.push(node("p", { class: "note", text: app.say("This is as it was before the change: not run again here.") }));
   const used = app.trace.usedIn(name);
   if (used.length) lines.push(node("p", { class: "used" }, [node("span", `${app.say("used in")} `), ...used.map((one) => action(shortName(one), () => app.open(one)))]));
   if (about.origin === "given" && app.trace.position(name, cell) >= 0) lines.push(editNode(app, name, cell));
-  if (app.edits.any && changedAt(app, name, cell)) {
-    const change = app.edits.changes(name)[app.trace.position(name, cell)];
-    lines.push(node("p", { class: "note", text: app.say("changed by {0}", shown(change)) }));
-  }
+  const change = app.edits.changes(name)?.[app.trace.position(name, cell)];
+  if (change) lines.push(node("p", { class: "note", text: app.say("changed by {0}", shown(change)) }));
   return lines;
-}
-
-/** @param {App} app @param {string} name @param {number[]} cell */
-function changedAt(app, name, cell) {
-  const place = app.trace.position(name, cell);
-  return place >= 0 && app.edits.changes(name)[place] !== 0;
 }
 
 /** @param {string} text @param {() => void} act */
@@ -226,7 +222,7 @@ function pieceNode(app, piece) {
   const { name, cell } = piece;
   if (name && cell) {
     return node("button", { class: `term ${roleOf(name)}`, text: piece.text,
-      attributes: { type: "button", title: `${name}[${cell.join(",")}]` }, on: { click: () => app.open(name, cell) } });
+      attributes: { type: "button", title: `${name}[${cell.join(",")}]` }, on: { click: () => app.follow(name, cell) } });
   }
   if (piece.text === "…") {
     return node("button", { class: "term", text: "…", attributes: { type: "button", "aria-label": app.say("All terms") }, on: { click: () => app.wholeReceipt(true) } });
@@ -245,14 +241,18 @@ function editNode(app, name, cell) {
   }
   /** @type {HTMLInputElement | undefined} */
   let input;
+  /** @type {HTMLElement | undefined} */
+  let trouble;
+  const isCut = app.trace.document.values.some((value) => value.heads);
   const set = () => {
     const number = Number((input?.value ?? "").replace("−", "-"));
     if (input?.value.trim() && Number.isFinite(number)) app.edit(name, cell, number);
-    else app.speak(app.say("Give a number, such as 0.5."));
+    else if (trouble) trouble.textContent = app.say("Give a number, such as 0.5.");
   };
   return node("p", { class: "edit" }, [
     node("label", {}, [node("span", `${app.say("Change it to")} `), node("input", { attributes: { type: "text", inputmode: "decimal", size: 9, value: String(Number(now.toPrecision(6))) },
       made: (element) => { input = element; }, on: { keydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === "Enter") set(); } } })]),
     action(app.say("Change"), set),
+    node("span", { class: "note", attributes: { role: "alert" }, text: isCut ? app.say("This file is cut: only part of what follows can be run again here.") : "", made: (element) => { trouble = element; } }),
   ]);
 }

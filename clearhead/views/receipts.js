@@ -212,8 +212,9 @@ const SIGNS = {
 
 /** One way to write an expression: in symbols, as shown (four digits, long sums cut), or exact, to copy. */
 export class Writing {
-  /** @param {Style} style @param {Read} read @param {boolean} [whole] every term of a long sum */
-  constructor(style, read, whole) {
+  /** @param {Style} style @param {Read} read @param {boolean} [whole] every term of a long sum @param {(name: string, cell: number[]) => boolean} [hidden] by a mask */
+  constructor(style, read, whole, hidden) {
+    this.hidden = hidden;
     this.style = style;
     this.read = read;
     this.whole = whole || style === "exact";
@@ -252,7 +253,7 @@ export class Writing {
   /** @param {number} value @param {string} [name] @param {number[]} [cell] @returns {Written} */
   number(value, name, cell) {
     if (this.style === "exact" && --this.budget < 0) throw new RangeError("too many numbers to copy");
-    const text = this.style === "exact" ? exact(value) : value === -Infinity ? "masked" : shown(value);
+    const text = this.style === "exact" ? exact(value) : value === -Infinity || (name && cell && this.hidden?.(name, cell)) ? "masked" : shown(value);
     return [[name ? { text, name, cell } : { text }], text[0] === this.minus ? TIGHT : ATOM];
   }
 

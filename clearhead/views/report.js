@@ -1,7 +1,7 @@
 /** @import { TraceDocument } from "./trace.js" */
 /** @import { Node_ } from "./nodes.js" */
 import { largest } from "./colours.js";
-import { fit, paintBar, paintMap } from "./maps.js";
+import { channels, fit, paintBar, paintMap } from "./maps.js";
 import { node } from "./nodes.js";
 import { shown } from "./numerals.js";
 import { inflated, numbersOf } from "./trace.js";
@@ -12,7 +12,7 @@ import { said } from "./words.js";
  * @typedef {{index: number, label: string, guess: string, share: number, image: Image | null}} Sample
  * @typedef {{format: string, version: number, kind: string, set: string, history: Record<string, number[]>,
  *   scores: {labels: string[], confusion: number[][], accuracy: number, loss: number, count: number} | null,
- *   samples: Sample[], units: Image | null, trace: TraceDocument | null}} ReportDocument
+ *   samples: Sample[], units: Image | null, trace: TraceDocument | null, sample: Sample | null}} ReportDocument
  */
 
 const WIDE = 360;
@@ -30,7 +30,7 @@ export function reportNodes(report, language) {
   const epochs = history.epoch?.length ?? 0;
   return [node("div", { class: "clearhead report" }, [
     node("h1", say("Report")),
-    node("p", { class: "words", text: [say("{0} epochs", epochs), scores && `${say(report.set)}: ${say("accuracy {0} %, loss {1}, on {2} examples", scores.accuracy.toFixed(2), shown(scores.loss), scores.count)}`].filter(Boolean).join(" · ") }),
+    node("p", { class: "words", text: [say("epochs: {0}", epochs), scores && `${say(report.set)}: ${say("accuracy {0} %, loss {1}, on {2} examples", scores.accuracy.toFixed(2), shown(scores.loss), scores.count)}`].filter(Boolean).join(" · ") }),
     node("h2", { class: "band", text: say("How did it learn?") }),
     node("div", { class: "curves" }, [
       curves(say, say("loss"), history.train_loss, history.validation_loss),
@@ -47,7 +47,7 @@ export function reportNodes(report, language) {
     units ? node("h2", { class: "band", text: say("What does each hidden unit look for?") }) : null,
     units ? node("canvas", { attributes: { role: "img", "aria-label": say("What does each hidden unit look for?") }, paint: (canvas) => paintImages(canvas, units, 0, 48) }) : null,
     units ? bar(say, units, "shared by all units") : null,
-    report.trace ? node("h2", { class: "band", text: say("One sample, traced") }) : null,
+    report.trace ? node("h2", { class: "band", text: [say("One sample, traced"), report.sample && say("{0}, called {1} ({2} %)", report.sample.label, report.sample.guess, report.sample.share.toFixed(1))].filter(Boolean).join(": ") }) : null,
   ])];
 }
 
@@ -66,7 +66,8 @@ function curves(say, title, train = [], validation = []) {
   const x = (/** @type {number} */ i) => 52 + (i / Math.max(1, train.length - 1)) * (WIDE - 120);
   const y = (/** @type {number} */ number) => 14 + (1 - (number - low) / (high - low || 1)) * (TALL - 44);
   const last = [["training", train], ["validation", validation]].filter(([, numbers]) => numbers.length);
-  const line = (/** @type {number[]} */ numbers, /** @type {string} */ kind) => (numbers.length ? node("polyline", { class: `line ${kind}`, attributes: { points: numbers.map((number, i) => `${x(i).toFixed(1)},${y(number).toFixed(1)}`).join(" ") } }) : null);
+  const line = (/** @type {number[]} */ numbers, /** @type {string} */ kind) => (numbers.length > 1 ? node("polyline", { class: `line ${kind}`, attributes: { points: numbers.map((number, i) => `${x(i).toFixed(1)},${y(number).toFixed(1)}`).join(" ") } }) : null);
+  const dot = (/** @type {number[]} */ numbers, /** @type {string} */ kind) => (numbers.length === 1 ? node("circle", { class: `dot ${kind}`, attributes: { cx: x(0), cy: y(numbers[0]), r: 3 } }) : null);
   const text = (/** @type {string} */ words, /** @type {number} */ left, /** @type {number} */ top, anchor = "start") => node("text", { text: words, attributes: { x: left, y: top, "text-anchor": anchor } });
   const label = `${title}: ${last.map(([name, numbers]) => `${say(/** @type {string} */ (name))} ${shown(/** @type {number[]} */ (numbers)[0])} → ${shown(/** @type {number[]} */ (numbers)[numbers.length - 1])}`).join("; ")}`;
   if (!all.length) return node("p", { class: "note", text: title });
@@ -77,7 +78,7 @@ function curves(say, title, train = [], validation = []) {
     node("svg", { attributes: { viewBox: `0 0 ${WIDE} ${TALL}`, role: "img", "aria-label": label } }, [
       node("line", { class: "axis", attributes: { x1: 52, y1: TALL - 30, x2: WIDE - 68, y2: TALL - 30 } }),
       text(shown(high), 46, 18, "end"), text(shown(low), 46, TALL - 28, "end"), text("1", 52, TALL - 14, "middle"), text(String(train.length), WIDE - 68, TALL - 14, "middle"), text(say("epoch"), (WIDE - 16) / 2, TALL - 14, "middle"),
-      line(train, "train"), line(validation, "validation"),
+      line(train, "train"), line(validation, "validation"), dot(train, "train"), dot(validation, "validation"),
       ...ends.map(({ name, end }) => text(say(name), WIDE - 62, end + 4)),
     ]),
   ]);
@@ -118,7 +119,7 @@ function bar(say, image, words) {
 }
 
 /**
- * Images side by side, each a row of the numbers: grey for one (what was seen), else signed weights.
+ * Images side by side, each a row of the numbers, on a signed scale that they share.
  * @param {HTMLCanvasElement} canvas
  * @param {Image} image
  * @param {number} count 0 for as many as there are
@@ -129,12 +130,13 @@ async function paintImages(canvas, image, count, side) {
   const [tall, wide, depth = 1] = image.shape;
   const each = tall * wide * depth;
   const many = count || numbers.length / each;
-  const across = count ? 1 : Math.min(many, 16);
   const unit = side + (count ? 0 : 4);
+  const room = canvas.parentElement?.clientWidth || 16 * unit;
+  const across = count ? 1 : Math.max(1, Math.min(many, 16, Math.floor((room - 48) / unit)));
   const context = fit(canvas, across * unit, Math.ceil(many / across) * unit * (tall / wide));
   const most = largest(numbers);
   for (let i = 0; i < many; i++) {
     paintMap(context, { rows: tall, columns: wide, scale: "signed", most, x: (i % across) * unit, y: Math.floor(i / across) * unit * (tall / wide), width: side, height: side * (tall / wide),
-      at: (row, column) => numbers[i * each + (row * wide + column) * depth] });
+      at: (row, column) => channels(numbers, i * each + (row * wide + column) * depth, depth) });
   }
 }

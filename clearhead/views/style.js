@@ -13,7 +13,7 @@ h1 { font-size: 21px; margin: 0; letter-spacing: -0.01em; } h2 { font-size: 15px
 p { margin: 4px 0; } button { font: inherit; color: inherit; cursor: pointer; }
 .header { position: relative; padding-right: 190px; margin-bottom: 14px; }
 .tools { position: absolute; top: 0; right: 0; display: flex; gap: 8px; }
-.note, .hint { color: var(--faint); font-size: 13px; }
+.note { color: var(--faint); font-size: 13px; }
 .plain, .choice { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 2px 9px; font-size: 13px; }
 .plain:hover, .choice:hover { border-color: var(--faint); }
 .choice[aria-pressed="true"] { background: var(--ink); color: var(--paper); border-color: var(--ink); }
@@ -44,7 +44,7 @@ p { margin: 4px 0; } button { font: inherit; color: inherit; cursor: pointer; }
 .term { background: none; border: 0; border-bottom: 1px dotted currentColor; padding: 0; font: inherit; border-radius: 0; } .term:hover { background: var(--line); }
 .actions { display: flex; gap: 8px; margin: 8px 0; flex-wrap: wrap; } .used { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; }
 .check { white-space: pre-wrap; font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 13px; }
-.edit { display: flex; gap: 8px; align-items: center; margin-top: 10px; } input { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--faint); border-radius: 6px; padding: 2px 8px; }
+.edit { display: flex; gap: 8px; align-items: center; margin-top: 10px; } input, select { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--faint); border-radius: 6px; padding: 2px 8px; }
 .grid { display: flex; gap: 16px; align-items: flex-start; border-radius: 4px; width: fit-content; max-width: 100%; } .grid:focus-visible { outline-offset: 4px; }
 .miniature { border: 1px solid var(--line); margin-top: 24px; cursor: crosshair; } .cells { cursor: cell; }
 .choices { display: flex; flex-wrap: wrap; gap: 5px; align-items: center; margin: 6px 0; }
@@ -61,7 +61,7 @@ figure { margin: 12px 0 0 78px; } .sample { margin: 0; } figcaption { font-size:
 .live { margin: 14px 0 0; min-height: 1.5em; padding: 4px 10px; font-size: 13px; background: var(--panel); border-radius: 6px; width: fit-content; max-width: 100%; } .live:empty { visibility: hidden; }
 .copy { width: 100%; font: 12px ui-monospace, monospace; color: inherit; background: var(--paper); }
 .curves { display: flex; flex-wrap: wrap; gap: 24px; } .curves svg { width: 360px; height: 220px; } .curves text { fill: var(--faint); font-size: 11px; } .axis { stroke: var(--line); }
-.line { fill: none; stroke-width: 1.8; } .line.train { stroke: var(--q); } .line.validation { stroke: var(--k); stroke-dasharray: 5 3; } .confusion td { text-align: center; min-width: 34px; } .confusion td.right { font-weight: 700; color: var(--right); } .confusion td.wrong { font-weight: 700; } .confusion td.none { color: var(--faint); } .report { padding-bottom: 4px; } .samples { display: flex; flex-wrap: wrap; gap: 12px; } .sample { font-size: 12px; }
+.line { fill: none; stroke-width: 1.8; } .line.train { stroke: var(--q); } .line.validation { stroke: var(--k); stroke-dasharray: 5 3; } .confusion td { text-align: center; min-width: 34px; } .confusion td.right { font-weight: 700; color: var(--right); } .confusion td.wrong { font-weight: 700; } .confusion td.none { color: var(--faint); } .report { padding-bottom: 4px; } .dot.train { fill: var(--q); } .dot.validation { fill: var(--k); } .report { overflow-x: auto; } .samples { display: flex; flex-wrap: wrap; gap: 12px; } .sample { font-size: 12px; }
 @media (max-width: 860px) { .way svg { display: none; } .way h2 { white-space: normal; } .attention { grid-template-columns: minmax(0, 1fr); } .clearhead { padding: 14px; } .header { padding-right: 0; } .tools { position: static; margin-top: 8px; } .chain, .grid { overflow-x: auto; } }
 @media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
 `;

@@ -6,14 +6,14 @@
  * @typedef {{axes: string[], shape: number[], data: Float64Array}} Cells
  *
  * @typedef {{name: string, axes: string[], meaning: string, origin: string, heads: number[] | null,
- *   dtype: string, data: string, thumbnails?: {shape: number[], dtype: string, data: string}}} Packed
+ *   dtype: string, data: string, thumbnails?: {heads: number[], shape: number[], dtype: string, data: string}}} Packed
  * @typedef {{name: string, formula: string, shape: string[], reads: Record<string, string>,
  *   part: string, tree: Tree}} StepInfo
  * @typedef {{by: string, passed: boolean, wrong: number[]}} Check
  * @typedef {{value: string, shape: number[], patch?: number[]}} Picture
  * @typedef {{format: string, version: number, kind: string, lengths: Record<string, number>,
  *   names: Record<string, string[]>, values: Packed[], steps: StepInfo[],
- *   checks: Record<string, Check>, target: string[], tiny: number, image: Picture | null,
+ *   checks: Record<string, Check>, target: string[], tiny: number, epsilon: number, image: Picture | null,
  *   notes: string[]}} TraceDocument
  */
 
