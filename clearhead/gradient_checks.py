@@ -40,9 +40,11 @@ class Check(NamedTuple):
     reference: Array | None = None
 
 
-def agree(analytic: Any, reference: Any) -> Array:
-    """Where two gradients in float64 are the same but for what a difference loses."""
-    return np.asarray(np.abs(analytic - reference) <= ABSOLUTE + RELATIVE * np.abs(reference))
+class Slope(NamedTuple):
+    """A central difference, and by how much rounding of the loss may have it off."""
+
+    value: float
+    noise: float
 
 
 class Differences:
@@ -74,7 +76,7 @@ class Differences:
         """The loss if one value had other numbers."""
         return float(self.run(name, numbers)["loss"])
 
-    def along(self, name: str, direction: Array) -> float:
+    def along(self, name: str, direction: Array) -> Slope:
         """The loss's slope along a direction, by central differences (Richardson's, of two step sizes).
 
         The step is shorter where it moves what follows by more than itself, as large inputs do.
@@ -89,9 +91,10 @@ class Differences:
                 2 * step
             )
 
-        return (4 * slope(longest / 2) - slope(longest)) / 3
+        noise = 1e-14 * max(1.0, abs(float(self.values["loss"]))) / longest
+        return Slope((4 * slope(longest / 2) - slope(longest)) / 3, noise)
 
-    def at(self, name: str, cell: tuple[int, ...]) -> float:
+    def at(self, name: str, cell: tuple[int, ...]) -> Slope:
         """The slope along one cell."""
         direction = np.zeros_like(self.values[name])
         direction[cell] = 1
@@ -107,15 +110,18 @@ class Differences:
             length = float(np.linalg.norm(gradient)) / np.sqrt(count)
             for _ in range(3):
                 direction = generator.normal(0, 1 / np.sqrt(count), gradient.shape)
-                off = abs(self.along(name, direction) - float((gradient * direction).sum()))
-                if not off <= ABSOLUTE / 10 + RELATIVE / 10 * length:
+                slope = self.along(name, direction)
+                off = abs(slope.value - float((gradient * direction).sum()))
+                if not off <= ABSOLUTE / 10 + slope.noise + RELATIVE / 10 * length:
                     break
             else:
                 return Check(DIFFERENCES, True, np.array([], int))
         places = np.unique(np.linspace(0, gradient.size - 1, min(gradient.size, MOST_LOCATED)).astype(int))
         cells = [tuple(map(int, np.unravel_index(place, gradient.shape))) for place in places]
-        found = np.array([self.at(name, cell) for cell in cells])
-        wrong = places[~agree(gradient.reshape(-1)[places], found)]
+        slopes = [self.at(name, cell) for cell in cells]
+        found, noise = (np.array(column) for column in zip(*slopes, strict=True))
+        off = np.abs(gradient.reshape(-1)[places] - found)
+        wrong = places[~(off <= ABSOLUTE + noise + RELATIVE * np.abs(found))]
         return Check(DIFFERENCES, count <= EVERY_CELL and not wrong.size, wrong)
 
 
@@ -144,11 +150,11 @@ def check_attention(
     """Every gradient that the module's own `gradients` gives, in float64, cell by cell."""
     import torch
 
-    twin = copy.deepcopy(attention).double()
     keep: dict[str, Any] = {}
-    doutput = doutput.double()
-    with torch.enable_grad():
-        x = x.detach().double().requires_grad_()
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        twin = copy.deepcopy(attention).double().requires_grad_(requires_grad=True)
+        doutput = doutput.clone().double()
+        x = x.clone().detach().double().requires_grad_()
         output = twin(x, mask, causal, keep)
         asked = {
             name: keep[name]

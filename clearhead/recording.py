@@ -338,9 +338,9 @@ def record_model(
     language = isinstance(model, transformer.LanguageModel)
     chosen = range(len(model.blocks)) if choice.layers is None else choice.layers
     keep: dict[str, Any] = {"blocks": [{} if i in chosen else None for i in range(len(model.blocks))]}
-    if not all(parameter.requires_grad for parameter in model.parameters()):
-        model = copy.deepcopy(model).requires_grad_(requires_grad=True)
     with torch.inference_mode(mode=False), torch.enable_grad():
+        if not all(parameter.requires_grad for parameter in model.parameters()):
+            model = copy.deepcopy(model).requires_grad_(requires_grad=True)
         scores = model(X.clone(), keep=keep)
         num_tokens = keep["tokens"].shape[1]
         recording = Recording(

@@ -20,7 +20,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from clearhead import portrayal, trace_json
 from clearhead.evaluation import Array, Evaluation
 from clearhead.formula import Tree
-from clearhead.gradient_checks import ABSOLUTE, RELATIVE, Check, Differences
+from clearhead.gradient_checks import ABSOLUTE, RELATIVE, Check, Differences, Slope
 from clearhead.receipts import Cell, Piece, Writing, at_cell, typed, value_of
 from clearhead.recording import Recording
 
@@ -209,14 +209,16 @@ class Trace:
             return check.by, float(check.reference[cell]), place not in check.wrong
         assert self.differences is not None
         other = self.differences.at(name[1:], cell)
-        return check.by, other, bool(place not in check.wrong and self.near(name, cell, other))
+        return check.by, other.value, bool(place not in check.wrong and self.near(name, cell, other))
 
-    def near(self, name: str, cell: Cell, other: float) -> bool:
+    def near(self, name: str, cell: Cell, other: Slope) -> bool:
         """Whether a recorded cell is another number but for the rounding of the model's own dtype."""
         relative = max(RELATIVE, min(0.05, 1e4 * self.epsilon))
-        most = float(np.abs(self.values[name].numbers).max())
-        slack = ABSOLUTE + relative * abs(other) + 20 * self.epsilon * most
-        return abs(self.read(name, cell) - other) <= slack
+        # Sums that cancel are off by the rounding of their terms.
+        around = [name, *self.steps[name].reads.values()] if name in self.steps else [name]
+        most = max(float(np.abs(self.values[one].numbers).max()) for one in around if one in self.values)
+        slack = ABSOLUTE + other.noise + relative * abs(other.value) + 20 * self.epsilon * most
+        return abs(self.read(name, cell) - other.value) <= slack
 
     def is_masked(self, name: str, cell: Cell) -> bool:
         """Whether a share, or the error of a score, is none because its mask forbids it."""

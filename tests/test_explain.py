@@ -143,3 +143,47 @@ def test_a_terminal_and_a_pipe_show_the_same_digits(runs):
     coloured = child("explain", runs / "network", "--step", "z2", FORCE_COLOR="1").stdout
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
     assert np.isfinite(float(plain.splitlines()[-1].split()[0].replace("−", "-")))
+
+
+def test_a_head_is_put_only_into_cells_that_have_one(runs, capsys):
+    out = succeed(
+        capsys,
+        "explain",
+        runs / "language",
+        "--text",
+        "to be",
+        "--step",
+        "out",
+        "--head",
+        "1",
+        "--cell",
+        "0,2,3",
+    )
+    assert "blocks.1.out[0,2,3] = " in out
+    code, _, error = clearhead(
+        capsys,
+        "explain",
+        runs / "language",
+        "--text",
+        "to be",
+        "--step",
+        "out",
+        "--head",
+        "1",
+        "--cell",
+        "2,3",
+    )
+    assert (code, "cell 2,3 is none of blocks.1.out[B,T,M]" in error) == (2, True)
+
+
+def test_of_many_blocks_one_is_shown_and_the_others_named(runs, capsys):
+    out = succeed(capsys, "explain", runs / "language", "--text", "to be")
+    assert "block 1 of 0 to 1; --layer picks another" in out
+    assert "blocks.0." not in out.split("FORWARD")[1].replace("blocks.0.x", "")
+
+
+def test_one_row_is_shown_to_its_end(runs, capsys):
+    out = succeed(capsys, "explain", runs / "network", "--sample", "0", "--step", "X")
+    numbers = re.findall(r"(?<=\s)−?\d\.\d+(?=\s|$)", out.split("1 × 64")[1])
+    assert len(numbers) == 64
+    assert "[63]" in out

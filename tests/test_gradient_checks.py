@@ -144,6 +144,16 @@ def test_a_difference_is_the_derivative_of_a_closed_form():
     h = 1 / (1 + np.exp(-0.7))
     y0 = 1 / (1 + np.exp(-(1.1 * h + 0.2)))
     differences = Differences(values)
-    np.testing.assert_allclose(differences.at("b2", (0,)), y0 - 1, rtol=1e-9)
-    np.testing.assert_allclose(differences.at("W2", (0, 1)), (1 - y0) * h, rtol=1e-9)
-    np.testing.assert_allclose(differences.at("W1", (0, 0)), (y0 - 1) * 1.1 * h * (1 - h) * 2, rtol=1e-9)
+    np.testing.assert_allclose(differences.at("b2", (0,)).value, y0 - 1, rtol=1e-9)
+    np.testing.assert_allclose(differences.at("W2", (0, 1)).value, (1 - y0) * h, rtol=1e-9)
+    np.testing.assert_allclose(
+        differences.at("W1", (0, 0)).value, (y0 - 1) * 1.1 * h * (1 - h) * 2, rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("spread", [1e-3, 300, 1000, 1e5])
+def test_small_and_large_inputs_mark_nothing_in_the_right_code(spread):
+    for seed in range(8):
+        generator = np.random.default_rng(seed)
+        X = generator.normal(0, spread, (3, 20)).astype(np.float32)
+        assert red(trace(TwoLayerNN(20, 6, 3, seed=seed), X, generator.integers(3, size=3))) == set()

@@ -164,8 +164,11 @@ def test_a_shown_receipt_comes_to_the_recorded_number_within_its_digits():
             def read(short, place, traced=traced, seen=seen):
                 return seen.read(traced.reads[short], place)
 
+            def hidden(short, place, traced=traced, seen=seen):
+                return seen.is_masked(traced.reads[short], place)
+
             receipt = seen.receipt(name, cell)
-            told = "".join(piece.text for piece in Told("shown", read).pieces(expression))
+            told = "".join(piece.text for piece in Told("shown", read, hidden).pieces(expression))
             assert re.sub("⟨[^⟩]*⟩", "…", told) == receipt.shown
             range_ = as_ranges(told)
             slack = rounding(seen, name, cell)
@@ -264,3 +267,13 @@ def test_letters_of_nested_sums_differ():
 def test_a_receipt_of_too_many_numbers_says_so():
     with pytest.raises(ValueError, match="over 20,000 numbers"):
         written("Σ_D(x)", "", (), "exact", x=("D", np.ones(20_001)))
+
+
+def test_a_masked_share_is_called_so_wherever_it_is_read():
+    seen = next(seen for seen in some_traces() if "mask" in seen.values and not seen["mask"].all())
+    cell = tuple(int(i) for i in np.argwhere(~seen["mask"])[0])
+    assert str(seen.receipt("weights", cell)).splitlines()[3].endswith("= masked")
+    assert "masked·" in seen.receipt("heads", (*cell[:3], 0)).shown
+    assert (
+        "masked" not in str(seen.receipt("scores", cell)).splitlines()[2]
+    )  # It has a number before the mask.

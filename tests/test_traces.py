@@ -184,7 +184,7 @@ def test_only_chosen_layers_heads_and_steps_are_kept(model):
     ({"layers": [3]}, r"layers=\[3\] must be some of 0 to 2"),
     ({"heads": [2]}, r"heads=\[2\] must be some of 0 to 1"),
     ({"heads": []}, r"heads=\[\] must be some of"),
-    ({"steps": ["zz"]}, r"steps has 'zz', which no step makes; choose from z1"),
+    ({"steps": ["zz"]}, r"steps has 'zz', which no step makes; choose from queries"),
     ({"tokens": ["a"]}, r"tokens has 1 names, but X has 3 tokens"),
     ({"names": {"V": ["a"]}}, r"names\['V'\] has 1 names, but V is 7"),
 ])  # fmt: skip
@@ -262,7 +262,7 @@ def test_a_page_that_would_be_too_large_keeps_one_head_exact_and_says_what_it_le
     pooled = seen["weights"][0].reshape(12, 128, 2, 128, 2).max(axis=(2, 4))
     np.testing.assert_allclose(small / 255, pooled, atol=0.5 / 255 + 1e-6)
     assert any(note.startswith("Left out, as the file would be over 8 MB: ") for note in made["notes"])
-    with pytest.raises(ValueError, match="head=12 must be one of 0 to 11"):
+    with pytest.raises(ValueError, match="head=12 must be one of 0, 1, 2"):
         seen.to_html(head=12)
 
 
@@ -272,3 +272,64 @@ def test_a_notebook_gets_text_and_a_table_before_the_view(net, data):
     html = bundle["text/html"]
     assert html.index("<table>") < html.index('<iframe sandbox="allow-scripts"')
     assert "dz2 W2ᵀ" in html[: html.index("<iframe")]
+
+
+def test_a_frozen_model_is_traced_as_any_other_and_stays_frozen(model):
+    before = trace(model, [1, 2, 3])
+    model.requires_grad_(requires_grad=False)
+    with torch.inference_mode():
+        seen = trace(model, [1, 2, 3])
+    np.testing.assert_array_equal(seen["blocks.0.dWf"], before["blocks.0.dWf"])
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_dtypes_cost_what_is_said_and_carry_their_own_limits(dtype):
+    attention, said = CustomMultiHeadAttention(2, 6).to(dtype), []
+    seen = trace(attention, torch.randn(1, 4, 6), on_cost=said.append)
+    assert said == [seen.nbytes]
+    assert (seen.tiny, seen.epsilon) == (torch.finfo(dtype).tiny, torch.finfo(dtype).eps)
+    assert all(check.passed for check in seen.checks.values())
+
+
+def test_a_cut_page_keeps_the_dtypes_limits_and_its_thumbnails_know_their_heads(monkeypatch):
+    monkeypatch.setattr("clearhead.trace_json.LARGEST_PAGE", 40_000)
+    seen = trace(CustomMultiHeadAttention(4, 8), torch.randn(1, 40, 8), heads=[1, 3], check=False)
+    made = fitted(seen, 3)
+    values = {value["name"]: value for value in made["values"]}
+    assert made["tiny"] == seen.tiny
+    assert (values["weights"]["heads"], values["weights"]["thumbnails"]["heads"]) == ((3,), (1, 3))
+    small = unpacked(values["weights"]["thumbnails"], (2, 40, 40))
+    np.testing.assert_allclose(small / 255, seen["weights"][0], atol=0.6 / 255)
+    with pytest.raises(ValueError, match="head=0 must be one of 1, 3"):
+        fitted(seen, 0)
+
+
+def test_names_hold_nothing_that_a_terminal_obeys():
+    seen = trace(CustomMultiHeadAttention(2, 4), torch.randn(1, 3, 4), ["\x1b[31m", "a\rb", "안"])
+    assert seen.recording.names["T"] == ("\\x1b[31m", "a\\rb", "안")
+    lines = seen.to_text("weights", head=0).splitlines()
+    from rich.cells import cell_len
+
+    assert len({cell_len(line) for line in lines[3:7]}) == 1
+
+
+@pytest.mark.parametrize(("kind", "words", "says"), [
+    ("net", {"tokens": ["a"]}, "tokens says nothing about a TwoLayerNN; leave it out"),
+    ("net", {"heads": [0]}, "heads says nothing about a TwoLayerNN"),
+    ("net", {"causal": True}, "causal says nothing about a TwoLayerNN"),
+    ("model", {"mask": True}, "mask says nothing about a LanguageModel"),
+    ("net", {"steps": ["weights"]}, "steps has 'weights', which no step makes; choose from z1"),
+])  # fmt: skip
+def test_an_argument_that_says_nothing_is_refused(kind, words, says, net, data, model):
+    with pytest.raises(ValueError, match=says):
+        trace(*((net, *data) if kind == "net" else (model, [1, 2])), **words)
+
+
+def test_one_example_may_come_with_its_label_or_its_row(net, data):
+    for label in (2, [2], [0, 0, 1]):
+        np.testing.assert_array_equal(trace(net, data[0][0], label)["Y"], [[0, 0, 1]])
+
+
+def test_a_chosen_gradient_keeps_its_check(net, data):
+    assert sorted(trace(net, *data, steps=["dW1"]).checks) == ["dW1", "dz1"]

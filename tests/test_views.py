@@ -319,6 +319,35 @@ def test_a_token_of_a_language_model_can_be_exchanged_and_what_autograd_gave_is_
     np.testing.assert_allclose(p, values["p"].reshape(-1), rtol=1e-10)
 
 
+def test_a_stale_gradient_is_not_marked(inside):
+    seen = next(seen for seen in some_traces() if seen.recording.kind == "language")
+    hold(inside, seen)
+    assert inside.evaluate(
+        "async () => { const before = await app.edits.difference('dE', [1, 0]); await app.edit('E', [0, 0], 2); return [before !== null, await app.edits.difference('dE', [1, 0])]; }"
+    ) == [True, None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_marks_nothing_in_the_right_code(inside, dtype):
+    torch.manual_seed(3)
+    seen = trace(CustomMultiHeadAttention(2, 8).to(dtype), torch.randn(1, 5, 8).to(dtype))
+    hold(inside, seen)
+    wrong = inside.evaluate("""async () => {
+      const wrong = [];
+      for (const name of Object.keys(app.trace.document.checks)) {
+        for (let flat = 0; flat < app.trace.value(name).data.length; flat += 7) {
+          const cell = [];
+          let rest = flat;
+          for (const length of [...app.trace.shape(name)].reverse()) { cell.unshift(rest % length); rest = Math.floor(rest / length); }
+          const mark = app.checkNodes(name, cell, await app.edits.difference(name, cell))[1];
+          if (mark && mark.props.text !== "✓") wrong.push([name, cell]);
+        }
+      }
+      return wrong;
+    }""")
+    assert wrong == []
+
+
 # The page: keys, words, safety.
 
 
@@ -462,6 +491,63 @@ def test_it_speaks_korean_where_asked_and_can_be_switched(opened):
     page.get_by_role("button", name="English").click()
     page.wait_for_selector('[data-ready="all"]')
     assert page.locator("h1").text_content() == "A two-layer network"
+
+
+def test_edits_and_what_is_open_outlive_another_language_and_another_light(opened):
+    page = opened(some_traces()[0], language="en")
+    page.locator('[data-value="W1"]').click()
+    page.locator("input").fill("50")
+    page.locator("input").press("Enter")
+    page.wait_for_selector('[data-changed="z1"]')
+    changed = page.locator("[data-changed]").count()
+    for change in (
+        lambda: page.get_by_role("button", name="한국어").click(),
+        lambda: page.emulate_media(color_scheme="dark"),
+    ):
+        change()
+        page.wait_for_selector('[data-ready="all"]')
+        assert page.locator("[data-changed]").count() == changed
+        assert page.locator("[data-grid]").get_attribute("data-grid") == "W1"
+    page.keyboard.press("Control+z") if focused(page)[1] == "grid" else page.locator(
+        ".tools button"
+    ).first.click()
+    page.wait_for_function(
+        "() => !document.querySelector('body > div').shadowRoot.querySelector('[data-changed]')"
+    )
+    page.locator('[data-value="z1"]').click()
+    ends = page.locator(".bar.long span").all_text_contents()[:2]
+    most = np.abs(some_traces()[0]["z1"]).max()
+    assert float(ends[1]) == pytest.approx(most, rel=1e-3)
+
+
+def test_one_goes_back_along_the_receipts_that_one_came_by(opened):
+    page = opened(some_traces()[0], language="en")
+    page.locator('[data-value="dz1"]').click()
+    page.locator(".receipt .term").first.click()
+    page.wait_for_selector('[data-grid="dh"]:focus')
+    page.locator(".receipt .term").first.click()
+    page.wait_for_selector('[data-grid="dz2"]:focus')
+    page.keyboard.press("Escape")
+    page.wait_for_selector('[data-grid="dh"]:focus')
+    page.get_by_role("button", name="← dz1").click()
+    page.wait_for_selector('[data-grid="dz1"]:focus')
+
+
+def test_another_block_opens_the_same_value_there_and_the_focus_stays(opened):
+    torch.manual_seed(0)
+    page = opened(trace(LanguageModel(9, 6, model_dim=8, num_heads=2, num_layers=2), [1, 5, 3]))
+    page.locator('[data-value="blocks.0.q"]').click()
+    page.locator(".overview .choice").nth(1).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector('[data-grid="blocks.1.q"]')
+    assert focused(page)[2] == "1"
+
+
+def test_a_large_image_is_drawn(opened):
+    torch.manual_seed(0)
+    model = SequenceClassifier((224, 224, 3), 3, patch=32, model_dim=8, num_heads=2, num_layers=1)
+    page = opened(trace(model, torch.randn(1, 224, 224, 3), check=False))
+    assert page.locator("canvas.picture").count() == 1
 
 
 def models():

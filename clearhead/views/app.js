@@ -1,3 +1,4 @@
+/** @import { Difference } from "./edits.js" */
 /** @import { Piece, Style } from "./receipts.js" */
 /** @import { Node_ } from "./nodes.js" */
 import { largest } from "./colours.js";
@@ -317,24 +318,30 @@ export class App {
     }, 60);
   }
 
-  /** @param {string} name @param {number[]} cell @param {number | null} other @returns {Node_[]} */
+  /** The largest number in a value and in what it is made from: sums that cancel are off by the rounding of their terms. @param {string} name */
+  sizeAround(name) {
+    const reads = Object.values(this.trace.steps.get(name)?.reads ?? {}).filter((one) => this.trace.cells.has(one));
+    return Math.max(...[name, ...reads].map((one) => largest(this.edits.value(one).data)));
+  }
+
+  /** @param {string} name @param {number[]} cell @param {Difference | null} other @returns {Node_[]} */
   checkNodes(name, cell, other) {
     const check = this.trace.document.checks[name];
     const place = this.trace.position(name, cell);
     const isWrong = !this.edits.any && (check?.wrong ?? []).includes(place);
     if (other === null) return isWrong ? [node("span", { class: "mark wrong", text: `✗ ${this.say("differs from {0}", this.say(check.by))}` })] : [];
     const number = this.edits.read(name, cell);
-    const right = !isWrong && isNear(number, other, this.edits.value(name).data, this.trace.document.epsilon);
+    const right = !isWrong && isNear(number, other, this.sizeAround(name), this.trace.document.epsilon);
     return [
-      node("span", `${this.say("analytic")} ${cellText(this, name, cell)}   ${this.say("finite difference")} ${shown(other)} `),
+      node("span", `${this.say("analytic")} ${cellText(this, name, cell)}   ${this.say("finite difference")} ${shown(other.slope)} `),
       node("span", { class: right ? "mark right" : "mark wrong", text: right ? "✓" : "✗", attributes: { role: "img", "data-cell-mark": "",
         "aria-label": right ? this.say("agrees with {0}", this.say("central differences")) : this.say("differs from {0}", this.say("central differences")) } }),
     ];
   }
 }
 
-/** Whether a recorded gradient is its difference but for the rounding of its dtype: `Trace.near` in Python. @param {number} number @param {number} other @param {Float64Array} all @param {number} epsilon */
-function isNear(number, other, all, epsilon) {
+/** Whether a recorded gradient is its difference but for the rounding of its dtype: `Trace.near` in Python. @param {number} number @param {Difference} other @param {number} most @param {number} epsilon */
+function isNear(number, other, most, epsilon) {
   const relative = Math.max(1e-5, Math.min(0.05, 1e4 * epsilon));
-  return Math.abs(number - other) <= 1e-9 + relative * Math.abs(other) + 20 * epsilon * largest(all);
+  return Math.abs(number - other.slope) <= 1e-9 + other.noise + relative * Math.abs(other.slope) + 20 * epsilon * most;
 }

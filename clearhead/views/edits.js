@@ -1,4 +1,5 @@
 /** @import { Cells, StepInfo } from "./trace.js" */
+/** A slope, and by how much rounding may have it off. @typedef {{slope: number, noise: number}} Difference */
 import { Evaluation, size } from "./evaluate.js";
 import { Trace } from "./trace.js";
 
@@ -180,7 +181,7 @@ export class Edits {
    * formulas; null where the file does not have what they need.
    * @param {string} gradient
    * @param {number[]} cell
-   * @returns {Promise<number | null>}
+   * @returns {Promise<Difference | null>}
    */
   async difference(gradient, cell) {
     const dot = gradient.lastIndexOf(".") + 1;
@@ -209,7 +210,7 @@ export class Edits {
     }
     const longest = (STEP * 1e-6) / moved;
     const slope = (/** @type {number} */ step) => (at(step) - at(-step)) / (2 * step);
-    return (4 * slope(longest / 2) - slope(longest)) / 3;
+    return { slope: (4 * slope(longest / 2) - slope(longest)) / 3, noise: (1e-14 * Math.max(1, Math.abs(this.target(still)))) / longest };
   }
 
   /** Roughly how many multiplications steps take. @param {StepInfo[]} steps */
