@@ -15,7 +15,7 @@ from rich.text import Text
 from clearhead.evaluation import Array
 from clearhead.numerals import shown
 
-WIDTH, ROWS, MOST_IN_A_ROW = 79, 6, 1000
+WIDTH, ROWS, MOST_IN_A_ROW, MOST_PARTS = 79, 3, 1000, 4
 PARTS = {"forward": "FORWARD", "backward": "BACKWARD", "update": "ONE UPDATE"}
 KINDS = {
     "two-layer": "a two-layer network",
@@ -144,8 +144,9 @@ def _grid(
         fit = max(1, (width - margin - 1) // (longest + 2))
     head = [""] if lead and len(table) > len(lead) else []
     lines: list[str] = []
-    # A single row is shown to its end where it is asked for alone, in as many lines as it takes.
-    last = min(numbers.shape[-1], most) if whole and len(numbers) == 1 else fit
+    # Asked for alone, a single row is shown to its end, and a matrix in up to four parts.
+    wraps = whole and (len(numbers) == 1 or numbers.shape[-1] <= MOST_PARTS * fit)
+    last = min(numbers.shape[-1], most) if wraps else fit
     for start in range(0, last, fit):
         for name, row in zip([*head, *lead] if lead else [""] * len(table), table, strict=True):
             cells = "  ".join(" " * (longest - cell_len(word)) + word for word in row[start : start + fit])

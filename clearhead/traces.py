@@ -244,7 +244,7 @@ class Trace:
 
         >>> from clearhead import TwoLayerNN, trace
         >>> print(trace(TwoLayerNN(4, 3, 2, seed=0), np.eye(4), [0, 1, 1, 0]).to_text("y", words=True))
-        Scores turned into shares of one.
+        y: Scores turned into shares of one.
         """
         return portrayal.text(self, step, cell, words=words, head=head)
 
