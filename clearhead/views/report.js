@@ -63,7 +63,7 @@ function curves(say, title, train = [], validation = []) {
   const all = [...train, ...validation].filter(Number.isFinite);
   const low = Math.min(...all);
   const high = Math.max(...all);
-  const x = (/** @type {number} */ i) => 52 + (i / Math.max(1, train.length - 1)) * (WIDE - 120);
+  const x = (/** @type {number} */ i) => 64 + (i / Math.max(1, train.length - 1)) * (WIDE - 132);
   const y = (/** @type {number} */ number) => 14 + (1 - (number - low) / (high - low || 1)) * (TALL - 44);
   const last = [["training", train], ["validation", validation]].filter(([, numbers]) => numbers.length);
   const line = (/** @type {number[]} */ numbers, /** @type {string} */ kind) => (numbers.length > 1 ? node("polyline", { class: `line ${kind}`, attributes: { points: numbers.map((number, i) => `${x(i).toFixed(1)},${y(number).toFixed(1)}`).join(" ") } }) : null);
@@ -76,8 +76,8 @@ function curves(say, title, train = [], validation = []) {
   return node("div", {}, [
     node("h3", title),
     node("svg", { attributes: { viewBox: `0 0 ${WIDE} ${TALL}`, role: "img", "aria-label": label } }, [
-      node("line", { class: "axis", attributes: { x1: 52, y1: TALL - 30, x2: WIDE - 68, y2: TALL - 30 } }),
-      text(shown(high), 46, 18, "end"), text(shown(low), 46, TALL - 28, "end"), text("1", 52, TALL - 14, "middle"), text(String(train.length), WIDE - 68, TALL - 14, "middle"), text(say("epoch"), (WIDE - 16) / 2, TALL - 14, "middle"),
+      node("line", { class: "axis", attributes: { x1: 64, y1: TALL - 30, x2: WIDE - 68, y2: TALL - 30 } }),
+      text(shown(high), 58, 18, "end"), text(shown(low), 58, TALL - 28, "end"), text("1", 64, TALL - 14, "middle"), text(String(train.length), WIDE - 68, TALL - 14, "middle"), text(say("epoch"), (WIDE - 16) / 2, TALL - 14, "middle"),
       line(train, "train"), line(validation, "validation"), dot(train, "train"), dot(validation, "validation"),
       ...ends.map(({ name, end }) => text(say(name), WIDE - 62, end + 4)),
     ]),
