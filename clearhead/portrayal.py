@@ -175,7 +175,9 @@ def receipt_text(receipt: Any) -> str:
             )
         if receipt.check:
             by, other, agrees = receipt.check
-            lines.append(f"analytic {number}   {by} {shown(other)} {MARKS[agrees]}")
+            apart = agrees and abs(receipt.value - other) > 2e-3 * abs(other)
+            rounded = " but for rounding" if apart else ""
+            lines.append(f"analytic {number}   {by} {shown(other)} {MARKS[agrees]}{rounded}")
         cells = ", ".join(
             f"{source}[{','.join(map(str, at))}]" if at else source for source, at in receipt.inputs
         )

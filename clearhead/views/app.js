@@ -336,6 +336,7 @@ export class App {
       node("span", `${this.say("analytic")} ${cellText(this, name, cell)}   ${this.say("finite difference")} ${shown(other.slope)} `),
       node("span", { class: right ? "mark right" : "mark wrong", text: right ? "✓" : "✗", attributes: { role: "img", "data-cell-mark": "",
         "aria-label": right ? this.say("agrees with {0}", this.say("central differences")) : this.say("differs from {0}", this.say("central differences")) } }),
+      node("span", right && Math.abs(number - other.slope) > 2e-3 * Math.abs(other.slope) ? ` ${this.say("but for rounding")}` : ""),
     ];
   }
 }

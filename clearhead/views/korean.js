@@ -1,5 +1,6 @@
 /** Korean for every sentence of the page and every meaning of a step. @type {Record<string, string>} */
 export const KOREAN = {
+  "but for rounding": "반올림 차이를 빼면",
   "This is as it was before the change: not run again here.": "바꾸기 전의 값이다: 여기서는 다시 계산하지 않는다.",
   "This file is cut: only part of what follows can be run again here.": "줄인 파일이라 뒤따르는 값의 일부만 다시 계산할 수 있다.",
   "This file has only head {0} in full.": "이 파일에는 헤드 {0}만 온전히 들어 있다.",
