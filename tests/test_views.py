@@ -601,6 +601,15 @@ def test_nothing_is_left_when_it_is_taken_away(inside):
     }""", some_traces()[0].to_json()) == [1, 0, 0]  # fmt: skip
 
 
+def test_a_notebooks_host_can_load_it_from_a_blob(tab):
+    tab.goto("about:blank")
+    kinds = tab.evaluate("""async (source) => {
+      const module = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+      return Object.entries(module.default).map(([name, value]) => [name, typeof value]);
+    }""", views.joined())  # fmt: skip
+    assert kinds == [["render", "function"]]
+
+
 def test_a_file_of_another_version_says_so(tab, tmp_path):
     made = json.loads(some_traces()[0].to_json()) | {"version": 2}
     (tmp_path / "other.html").write_text(views.page(made), "utf-8")

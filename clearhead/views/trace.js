@@ -39,11 +39,11 @@ export async function inflated(text) {
 export function numbersOf(bytes, dtype) {
   switch (dtype.slice(1)) {
     case "f8": return new Float64Array(bytes);
-    case "f4": return Float64Array.from(new Float32Array(bytes));
+    case "f4": return new Float64Array(new Float32Array(bytes));
     case "f2": return Float64Array.from(new Uint16Array(bytes), half);
     case "i8": return Float64Array.from(new BigInt64Array(bytes), Number);
-    case "i4": return Float64Array.from(new Int32Array(bytes));
-    case "u1": case "b1": return Float64Array.from(new Uint8Array(bytes));
+    case "i4": return new Float64Array(new Int32Array(bytes));
+    case "u1": case "b1": return new Float64Array(new Uint8Array(bytes));
   }
   throw new Error(`dtype ${dtype} is not known here`);
 }
