@@ -80,6 +80,7 @@ class Trace:
         self.values, self.lengths = recording.values, recording.lengths
         self.steps = {traced.name: traced for traced in recording.steps}
         self.tiny, self.epsilon = recording.tiny, recording.epsilon
+        self.trees: dict[str, Tree] = {}
 
     def __getitem__(self, name: str) -> Array:
         return self.values[self.full_name(name)].numbers
@@ -123,12 +124,13 @@ class Trace:
         """The whole shape of a value, also where only some heads of it were kept."""
         return tuple(self.lengths[axis] for axis in self.values[name].axes)
 
-    @functools.cache  # noqa: B019  A trace is small beside its arrays, and lives as long.
     def tree(self, name: str) -> Tree:
         """The typed tree of the step that made a value."""
-        step = self.steps[name].step
-        ones = {value: np.ones([1] * len(axes)) for value, axes in step.axes.items()}
-        return typed(step.tree, Evaluation(ones, step.axes))
+        if name not in self.trees:
+            step = self.steps[name].step
+            ones = {value: np.ones([1] * len(axes)) for value, axes in step.axes.items()}
+            self.trees[name] = typed(step.tree, Evaluation(ones, step.axes))
+        return self.trees[name]
 
     def used_in(self, name: str) -> tuple[str, ...]:
         """What a value helps to make."""

@@ -1,5 +1,6 @@
 """Traces: every value that ran, with its step, its cost, its choice, its text and its JSON."""
 
+import io
 import json
 
 import numpy as np
@@ -224,10 +225,9 @@ def test_the_text_of_a_cell_is_its_receipt(net, data):
 
 def test_rich_shows_the_same_text(net, data):
     seen = trace(net, *data)
-    console = Console(width=80, record=True, file=open("/dev/null", "w"), color_system=None)  # noqa: SIM115
+    console = Console(width=80, record=True, file=io.StringIO(), color_system=None)
     console.print(seen)
     shown = [line.rstrip() for line in console.export_text().splitlines()]
-    console.file.close()
     assert shown == [line.rstrip() for line in seen.to_text().splitlines()]
 
 
