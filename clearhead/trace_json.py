@@ -49,16 +49,18 @@ def unpacked(value: dict[str, Any], shape: tuple[int, ...]) -> Array:
     return np.frombuffer(zlib.decompress(base64.b64decode(value["data"])), value["dtype"]).reshape(shape)
 
 
-def document(trace: Any) -> dict[str, Any]:
-    """A `Trace` as what JSON can carry."""
+def document(trace: Any, values: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """A `Trace` as what JSON can carry; `values` are packed already where they are not all of it."""
     recording = trace.recording
+    if values is None:
+        values = [_value(name, value, value.numbers, value.heads) for name, value in trace.values.items()]
     return {
         "format": "clearhead trace",
         "version": VERSION,
         "kind": recording.kind,
         "lengths": recording.lengths,
         "names": recording.names,
-        "values": [_value(name, value, value.numbers, value.heads) for name, value in trace.values.items()],
+        "values": values,
         "steps": [
             {
                 "name": traced.name,
@@ -112,11 +114,10 @@ def fitted(trace: Any, head: int) -> dict[str, Any]:
         total += _size([entry])
         if total > LARGEST_PAGE:
             left_out.append(entry["name"])
-    slim = document(
-        type(trace)(type(trace.recording)(**{**vars(trace.recording), "values": {}}), trace.checks)
-    )
-    slim["values"] = [entry for entry in values if entry["name"] not in left_out]
-    slim["notes"] = [*trace.recording.notes, f"Head {head} is exact here; the others are thumbnails."]
+    slim = document(trace, [entry for entry in values if entry["name"] not in left_out])
+    slim["notes"] = list(trace.recording.notes)
+    if "A" in trace.lengths:
+        slim["notes"].append(f"Head {head} is exact here; the others are thumbnails.")
     if left_out:
         slim["notes"].append(f"Left out, as the file would be over 8 MB: {', '.join(left_out)}.")
     return slim

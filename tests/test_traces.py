@@ -333,3 +333,11 @@ def test_one_example_may_come_with_its_label_or_its_row(net, data):
 
 def test_a_chosen_gradient_keeps_its_check(net, data):
     assert sorted(trace(net, *data, steps=["dW1"]).checks) == ["dW1", "dz1"]
+
+
+def test_a_cut_page_of_a_network_speaks_of_no_heads(net, data, monkeypatch):
+    monkeypatch.setattr("clearhead.trace_json.LARGEST_PAGE", 3_000)
+    made = fitted(trace(net, *data), 0)
+    assert [note[:8] for note in made["notes"]] == ["Left out"]
+    left = made["notes"][0].partition(": ")[2].rstrip(".").split(", ")
+    assert {value["name"] for value in made["values"]} == set(trace(net, *data).values) - set(left)

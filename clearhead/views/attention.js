@@ -24,7 +24,7 @@ const QUESTIONS = {
 };
 
 /** The blocks that a trace has, by what their names begin with; one without a name for the module alone. @param {Trace} trace */
-export function blocksOf(trace) {
+function blocksOf(trace) {
   const found = new Set([...trace.packed.keys()].filter((name) => name.endsWith("weights") && !name.endsWith("dweights")).map((name) => name.slice(0, -"weights".length)));
   return [...found];
 }

@@ -49,7 +49,7 @@ export function draw({ tag, props, children }) {
 let waiting = [];
 
 /** Paint what `draw` made, now that it has a place and a size. */
-export function paintAll() {
+function paintAll() {
   const now = waiting;
   waiting = [];
   for (const [canvas, paint] of now) paint(canvas);

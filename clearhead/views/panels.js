@@ -11,7 +11,7 @@ import { shown } from "./numerals.js";
 import { told } from "./words.js";
 
 /** @param {string} name */
-export function shortName(name) {
+function shortName(name) {
   return name.slice(name.lastIndexOf(".") + 1);
 }
 
@@ -30,7 +30,7 @@ export function mark(app, name) {
 }
 
 /** How many cells an edit changed. @param {App} app @param {string} name */
-export function changedCount(app, name) {
+function changedCount(app, name) {
   return app.edits.count(name);
 }
 
@@ -147,7 +147,7 @@ function barNode(app, name) {
 }
 
 /** A formula with its names in the hues of their roles. @param {string} formula @param {string} [before] @returns {Node_[]} */
-export function formulaNodes(formula, before = "") {
+function formulaNodes(formula, before = "") {
   const words = (before + formula).split(/([A-Za-z_][A-Za-z0-9_]*)/);
   return words.map((word, i) => (i % 2 && roleOf(word) ? named(word, word) : node("span", word)));
 }

@@ -159,7 +159,7 @@ class Walk {
  * @param {Letters} letters
  * @returns {number}
  */
-export function valueOf({ word, parts }, read, letters) {
+function valueOf({ word, parts }, read, letters) {
   switch (word) {
     case "cell": return read(parts[0], parts[1].map((/** @type {Index} */ index) => index.at(letters)));
     case "number": return parts[1];
