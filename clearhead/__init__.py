@@ -21,6 +21,7 @@ _MODULES = {
     "Step": "steps",
     "Trace": "steps",
     "TwoLayerNN": "two_layer_nn",
+    "check": "checking",
     "fit": "train",
     "load": "checkpoint",
     "load_data": "data",
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from clearhead.attention import CustomMultiHeadAttention as CustomMultiHeadAttention
     from clearhead.attention import MultiHeadAttention as MultiHeadAttention
+    from clearhead.checking import check as check
     from clearhead.checkpoint import Run as Run
     from clearhead.checkpoint import load as load
     from clearhead.data import Data as Data

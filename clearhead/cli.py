@@ -21,6 +21,7 @@ import click
 import numpy as np
 from rich.console import Console
 
+from clearhead.check_command import check
 from clearhead.checkpoint import (
     Run,
     check_folder,
@@ -441,3 +442,4 @@ def bench(what: str | None) -> None:
 
 
 cli.add_command(explain)
+cli.add_command(check)

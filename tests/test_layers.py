@@ -17,6 +17,7 @@ ORDER = [
     "cli",
     "report",
     "explain",
+    "check_command",
     "options",
     "contests",
     "contestants",
@@ -30,6 +31,12 @@ ORDER = [
     "formats",
     "tables",
     "raw",
+    "checking",
+    "mistakes",
+    "sandbox",
+    "keeper",
+    "confinement",
+    "messages",
     "steps",
     "traces",
     "views",
@@ -69,23 +76,29 @@ THIRD_PARTY = {
     "views": set(),
     "traces": {"numpy", "rich"},
     "steps": {"numpy", "torch"},
+    "messages": {"numpy"},
+    "confinement": set(),
+    "keeper": {"numpy"},
+    "sandbox": set(),
+    "mistakes": {"numpy"},
+    "checking": {"numpy", "platformdirs", "rich", "torch"},
 }
 
 
-def source_of(name):
+def sources_of(name):
     file = PACKAGE / f"{name}.py"
-    return file if file.exists() else PACKAGE / name / "__init__.py"
+    return [file] if file.exists() else sorted((PACKAGE / name).glob("*.py"))
 
 
 def imported(name):
-    """Every module that the file imports anywhere, late imports and those for types included."""
-    for node in ast.walk(ast.parse(source_of(name).read_text("utf-8"))):
+    """Every module that the files import anywhere, late imports and those for types included."""
+    for node in (node for file in sources_of(name) for node in ast.walk(ast.parse(file.read_text("utf-8")))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports name the package"
             if node.module == "clearhead":
-                yield from (f"clearhead.{alias.name}" for alias in node.names)
+                yield from (f"clearhead.{alias.name}" for alias in node.names if alias.name[0] != "_")
             else:
                 yield node.module
 
@@ -97,9 +110,32 @@ def test_every_module_has_its_place():
 
 @pytest.mark.parametrize("name", ORDER)
 def test_arrows_point_down(name):
-    ours = {module.split(".")[1] for module in imported(name) if module.startswith("clearhead.")}
+    ours = {module.split(".")[1] for module in imported(name) if module.startswith("clearhead.")} - {name}
     below = set(ORDER[ORDER.index(name) + 1 :])
     assert ours <= below, f"{name} imports {ours - below}, which stands above it"
+
+
+def test_what_runs_in_the_sandbox_knows_nothing_of_what_is_right():
+    inside = {"inside"}
+    while True:
+        files = [PACKAGE / "checking" / f"{name}.py" for name in inside]
+        found = {
+            module
+            for file in files
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+            if isinstance(node, ast.ImportFrom)
+            for module in [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        }
+        more = {module.split(".")[2] for module in found if module.startswith("clearhead.checking.")}
+        assert not {
+            module for module in found if module.startswith(("clearhead.mistakes", "clearhead.docstrings"))
+        }
+        more = {name for name in more if (PACKAGE / "checking" / f"{name}.py").exists()} - inside
+        if not more:
+            break
+        inside |= more
+    assert not inside & {"diagnose", "align", "search", "report", "run"}
+    assert "recorder" in inside
 
 
 @pytest.mark.parametrize("name", sorted(THIRD_PARTY))

@@ -26,6 +26,7 @@ def test_the_public_names_are_these():
         "Step",
         "Trace",
         "TwoLayerNN",
+        "check",
         "fit",
         "load",
         "load_data",

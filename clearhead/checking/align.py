@@ -1,0 +1,272 @@
+"""What a learner's code made on its way, and which of the known values each of these is."""
+
+import ast
+import functools
+import re
+import types
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clearhead.docstrings import Step, steps_of
+
+Array = NDArray[Any]
+CLOSE = 1e-11
+
+
+@functools.cache
+def right_steps(module: str) -> Mapping[str, Step]:
+    """The steps of a mathematics module by value, without importing what it imports.
+
+    >>> right_steps("attention")["weights"].formula
+    'softmax_S(scores where mask)'
+    """
+    spec = find_spec("clearhead")
+    assert spec is not None and spec.submodule_search_locations
+    path = Path(next(iter(spec.submodule_search_locations))) / f"{module}.py"
+    tree = ast.parse(path.read_text("utf-8"))
+    # Their docstrings and parameters are all that is read here.
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            node.body = node.body[:1]
+    tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.Expr)]
+    made = types.ModuleType(f"clearhead.{module}.steps")
+    exec(compile(tree, str(path), "exec"), made.__dict__)
+    return {step.name: step for step in steps_of(made)}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in the learner's source."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    target: str
+    function: str
+    file: str
+    kind: str
+
+
+@dataclass
+class Record:
+    """One value, and where it was made; `order` counts through a run."""
+
+    site: Site
+    value: Array
+    order: int
+
+    def __post_init__(self) -> None:
+        self.squeezed = np.squeeze(self.value)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A record that is a known value: times `factor`, and whether only a part of it."""
+
+    record: Record
+    factor: float
+    part: bool = False
+
+
+class Records:
+    """All that was recorded in a run, to look values up in.
+
+    >>> made = Records.of([], [], {})
+    >>> made.find(np.ones(3)) is None
+    True
+    """
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.all = list(records)
+        self.by_size: dict[int, list[Record]] = {}
+        for record in self.all:
+            if record.value.dtype.kind == "f" and record.site.kind != "argument":
+                self.by_size.setdefault(record.squeezed.size, []).append(record)
+
+    @classmethod
+    def of(
+        cls, places: Sequence[int], sites: Sequence[Sequence[Any]], arrays: Mapping[str, Array]
+    ) -> "Records":
+        """The records of a part of an answer."""
+        return cls(
+            [
+                Record(Site(*sites[place]), arrays[f"r{number}"], number)
+                for number, place in enumerate(places)
+                if f"r{number}" in arrays and 0 <= place < len(sites)
+            ]
+        )
+
+    def __add__(self, other: "Records") -> "Records":
+        base = len(self.all)
+        return Records(self.all + [Record(r.site, r.value, base + r.order) for r in other.all])
+
+    def matches(
+        self, value: Array, *, scaled: bool = False, parts: bool = True, close: float = CLOSE
+    ) -> Iterator[Match]:
+        """Every record that is this value: also transposed, scaled if asked, or one row of it."""
+        value = np.asarray(value)
+        squeezed = np.squeeze(value)
+        forms = list(_forms(squeezed))
+        for record in self.by_size.get(squeezed.size, ()):
+            for form in forms:
+                if form.shape == record.squeezed.shape:
+                    factor = ratio(record.squeezed, form, scaled=scaled, close=close)
+                    if factor is not None:
+                        yield Match(record, factor)
+                        break
+        if parts and squeezed.ndim >= 2:
+            for axis in range(squeezed.ndim):
+                rows = np.moveaxis(squeezed, axis, 0)
+                if rows[0].size < 2 or len(rows) < 2:
+                    continue
+                for record in self.by_size.get(rows[0].size, ()):
+                    for row in rows:
+                        for form in _forms(row):
+                            if form.shape == record.squeezed.shape:
+                                factor = ratio(record.squeezed, form, scaled=scaled, close=close)
+                                if factor is not None:
+                                    yield Match(record, factor, True)
+                                    break
+
+    def find(
+        self, value: Array, *, scaled: bool = False, parts: bool = True, close: float = CLOSE
+    ) -> Match | None:
+        """The last record that is this value; whole ones before parts."""
+        found = sorted(
+            self.matches(value, scaled=scaled, parts=parts, close=close),
+            key=lambda match: (not match.part, abs(match.factor - 1) < 1e-9, match.record.order),
+        )
+        return found[-1] if found else None
+
+    def made(self, value: Array, *, scaled: bool = False, passed_on: bool = False) -> Match | None:
+        """The record at which a value was made: the first; of one that was only passed on, its last name."""
+        found = sorted(self.matches(value, scaled=scaled), key=lambda match: match.record.order)
+        whole = found
+        if passed_on:
+            origin = whole[0].record.site if whole else None
+            word = re.findall(r"\w+", origin.target)[-1:] if origin else []
+            later = [
+                m for m in whole[1:]
+                if origin and m.record.site.target and (
+                    m.record.site.target != "return" or m.record.site.function != origin.function
+                ) and not (word and re.search(rf"\b{word[0]}\b", m.record.site.target))
+            ]  # fmt: skip
+            named = [match for match in whole if match.record.site.target not in ("", "return")]
+            return next(iter([*(later if word or not named else []), *named, *later, *whole]), None)
+        exact = [match for match in whole if abs(match.factor - 1) < 1e-9] or whole
+        return next(iter(exact), None)
+
+    def first(self, value: Array, *, scaled: bool = False, factor: float | None = None) -> Match | None:
+        """The first record that is this value, with this factor if one is asked for."""
+        found = [
+            match for match in self.matches(value, scaled=scaled)
+            if factor is None or abs(match.factor / factor - 1) < 1e-8
+        ]  # fmt: skip
+        return min(found, key=lambda match: match.record.order, default=None)
+
+    def shaped(self, shape: Sequence[int]) -> list[Record]:
+        """Records of a shape, also transposed."""
+        size = int(np.prod(shape))
+        squeezed = tuple(length for length in shape if length != 1)
+        return [
+            record for record in self.by_size.get(size, ())
+            if sorted(record.squeezed.shape) == sorted(squeezed) and record.squeezed.ndim == len(squeezed)
+        ]  # fmt: skip
+
+    def named(self, function: str) -> list[Record]:
+        """Records made inside one function."""
+        return [record for record in self.all if record.site.function.rpartition(".")[2] == function]
+
+
+def _forms(value: Array) -> Iterator[Array]:
+    """A value and what it is with axes exchanged."""
+    yield value
+    if value.ndim == 2:
+        yield value.T
+    elif value.ndim == 3:
+        yield from (
+            value.transpose(order) for order in ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
+        )
+    elif value.ndim == 4:
+        yield value.transpose(0, 2, 1, 3)
+        yield value.transpose(0, 1, 3, 2)
+        yield value.transpose(1, 0, 2, 3)
+        yield value.transpose(0, 2, 3, 1)
+
+
+def ratio(made: Array, known: Array, *, scaled: bool = True, close: float = CLOSE) -> float | None:
+    """The number that turns a known value into a made one; None if there is none. Exactly 1 unless scaled.
+
+    >>> ratio(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
+    2.0
+    """
+    if made.shape != known.shape or made.size == 0:
+        return None
+    with np.errstate(all="ignore"):
+        size = np.linalg.norm(known)
+        if not np.isfinite(size) or not np.isfinite(made).all():
+            return None
+        if size == 0:
+            return 1.0 if not made.any() else None
+        if np.linalg.norm(made - known) <= close * size:
+            return 1.0
+        if not scaled or made.size < 2:
+            return None
+        factor = float(np.vdot(known, made) / size**2)
+        if factor == 0 or np.linalg.norm(made - factor * known) > close * abs(factor) * size:
+            return None
+    return factor
+
+
+def laid(value: Array, shape: Sequence[int]) -> Array | None:
+    """A learner's array brought to a shape of ours: as it is, transposed, or with axes of length 1 gone.
+
+    >>> laid(np.ones((3, 5)), (5, 3)).shape, laid(np.ones((1, 4)), (4,)).shape
+    ((5, 3), (4,))
+    """
+    shape = tuple(shape)
+    if value.shape == shape:
+        return value
+    if value.ndim == 2 and value.shape[::-1] == shape:
+        return value.T
+    squeezed = np.squeeze(value)
+    wanted = tuple(length for length in shape if length != 1)
+    if squeezed.shape == wanted:
+        return squeezed.reshape(shape)
+    if squeezed.ndim == 2 and squeezed.shape[::-1] == wanted:
+        return squeezed.T.reshape(shape)
+    return None
+
+
+def digits(made: Array, known: Array) -> int:
+    """To how many decimal digits two values agree, at most 15.
+
+    >>> digits(np.array([1.0]), np.array([1.0 + 1e-12]))
+    11
+    """
+    size = float(np.linalg.norm(known))
+    error = float(np.linalg.norm(np.asarray(made) - known)) / size if size else 1.0
+    return 15 if error < 1e-15 else max(0, int(-np.log10(error))) if np.isfinite(error) else 0
+
+
+def evaluated(step: Step, values: Mapping[str, Any]) -> Array:
+    """What a step makes of values, without warnings."""
+    with np.errstate(all="ignore"):
+        return step.evaluate(values)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence.
+
+    >>> listed(["dW1", "db1", "dW2"])
+    'dW1, db1 and dW2'
+    """
+    made = list(names)
+    return made[0] if len(made) == 1 else f"{', '.join(made[:-1])} and {made[-1]}" if made else ""

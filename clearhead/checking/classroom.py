@@ -1,0 +1,179 @@
+"""What a check found of several files: a table, the commonest mistakes, CSV, what Gradescope reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clearhead.checking.layout import WIDTH
+from clearhead.checking.report import Report
+from clearhead.checking.telling import NEVER_CHECKED, Telling
+from clearhead.checking.wording import Wording, wrapped
+
+COLUMNS = (
+    "student", "file", "class", "target", "isolation", "passed", "failed", "warned", "not_checked",
+    "not_written", "ok", "errors", "warnings", "notes", "lines", "reason",
+)  # fmt: skip
+COMMONEST = 10
+
+
+def summary(reports: Sequence[Report], words: Wording, screen: Console) -> None:
+    """Print how each file stands, and what they have in common."""
+    checked = [report for report in reports if report.checks]
+    if checked:
+        screen.print(_table(checked, words))
+    for line in (*_commonest(checked, words), *_unchecked(reports, words), *_counts(reports, words)):
+        screen.print(Text(line))
+
+
+def _table(reports: Sequence[Report], words: Wording) -> Table:
+    students = any(report.student for report in reports)
+    unicode = words.encoding.lower().startswith("utf")
+    table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII_DOUBLE_HEAD, pad_edge=False, show_edge=False)
+    for name in ("student", "file", "checks", "mistakes")[0 if students else 1 :]:
+        table.add_column(words.word(name), overflow="fold", no_wrap=name == "checks")
+    for report in reports:
+        file = report.file.removeprefix(f"{report.student}/") if report.student else report.file
+        counts = report.counted()
+        of_all = counts["pass"] + counts["fail"] + counts["warning"]
+        passed = words.word("of", passed=counts["pass"], all=of_all)
+        cells = [words.plain(file), passed, "\n".join(_mistakes(report, words))]
+        table.add_row(*map(Text, [words.plain(report.student), *cells] if students else cells))
+    return table
+
+
+def _mistakes(report: Report, words: Wording) -> list[str]:
+    """Each error and warning by its id, with its place; what is not written yet."""
+    telling = Telling(report, words)
+    made = []
+    for finding in _serious(report):
+        place = telling.place(finding)
+        made.append(words.plain(f"{finding.id} ({place})" if place else finding.id))
+    unwritten = [check.name for check in report.checks if check.status == "not_written"]
+    if unwritten:
+        made.append(words.word("not_written", names=", ".join(unwritten)))
+    return made or [words.word("none")]
+
+
+def _serious(report: Report) -> list[Any]:
+    return [finding for finding in report.findings if finding.severity != "note"]
+
+
+def common(reports: Sequence[Report]) -> list[tuple[str, int]]:
+    """Errors and warnings, and in how many files each was found, the commonest first.
+
+    >>> from clearhead.checking.findings import Finding
+    >>> common([Report("a.py", findings=[Finding("loss_sign"), Finding("loss_sign", "loss", 9)])])
+    [('loss_sign', 1)]
+    """
+    found = Counter(identity for report in reports for identity in {f.id for f in _serious(report)})
+    return sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _commonest(reports: Sequence[Report], words: Wording) -> Iterator[str]:
+    found = common(reports)
+    if found:
+        yield ""
+        yield words.word("commonest")
+    for identity, count in found[:COMMONEST]:
+        finding, report = next((f, report) for report in reports for f in report.findings if f.id == identity)
+        # A sentence with names or numbers in it is that of one file.
+        key = "as_in" if words.varies(identity) else "is"
+        mistake = Telling(report, words, 2).message(finding)
+        lead = f"  {count:>{len(str(found[0][1]))}}  "
+        sentence = words.word(key, id=identity, file=report.file, mistake=mistake)
+        yield from wrapped(sentence, WIDTH, lead, " " * len(lead))
+
+
+def _unchecked(reports: Sequence[Report], words: Wording) -> Iterator[str]:
+    failed = [report for report in reports if report.reason]
+    if failed:
+        yield ""
+        yield words.word("not_checked_files")
+    for report in failed:
+        line = f"{words.plain(report.file)}: {Telling(report, words).reason()}"
+        yield from wrapped(line, WIDTH, "  ", "    ")
+
+
+def _counts(reports: Sequence[Report], words: Wording) -> Iterator[str]:
+    codes = Counter(report.exit_code for report in reports)
+    sentences = [
+        words.word("summary", files=len(reports), clean=codes[0], wrong=codes[1], failed=codes[2]),
+        words.word("not_checked", names=", ".join(map(words.word, NEVER_CHECKED))),
+    ]
+    yield ""
+    yield from wrapped(" ".join(sentences), WIDTH)
+    levels = {report.isolation for report in reports if report.isolation}
+    if levels == {"full"}:
+        yield from wrapped(words.word("isolation_full"), WIDTH)
+    elif levels:
+        why = next((report.why for report in reports if report.isolation != "full" and report.why), "")
+        yield from wrapped(words.word("isolation_limits", why=why).rstrip(), WIDTH)
+    yield from wrapped(words.word("details"), WIDTH)
+
+
+def as_csv(reports: Sequence[Report], words: Wording) -> str:
+    """A row for each file, for a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for report in reports:
+        data = report.to_json()
+        for level in ("error", "warning", "note"):
+            data[f"{level}s"] = "; ".join(f.id for f in report.findings if f.severity == level)
+        places = [f["place"] for f in data["findings"] if f["severity"] == "error"]
+        data["lines"] = "; ".join(filter(None, places))
+        writer.writerow([_cell(data[column], words) for column in COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any, words: Wording) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return int(value)
+    value = words.plain(value)
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
+
+
+def as_gradescope(reports: Sequence[Report]) -> dict[str, Any]:
+    """What Gradescope reads as results.json: a test for each check, worth a point each.
+
+    >>> as_gradescope([Report("net.py", reason="empty", language="en")])["tests"][0]["output"]
+    'net.py could not be checked: it is empty.'
+    """
+    tests = []
+    for report in reports:
+        prefix, telling = f"{report.file}: " if len(reports) > 1 else "", report.telling()
+        if report.reason:
+            tests.append(_test(f"{prefix}check", False, telling.failure()))
+        for check in report.checks:
+            if check.status != "not_checked":
+                passed = check.status in ("pass", "warning")
+                tests.append(_test(f"{prefix}{check.name}", passed, telling.part(check)))
+    return {
+        "output": "\n\n".join(map(str, reports)),
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": tests,
+    }
+
+
+def _test(name: str, passed: bool, output: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "status": "passed" if passed else "failed",
+        "score": int(passed),
+        "max_score": 1,
+        "output": output,
+        "output_format": "text",
+        "visibility": "visible",
+    }
