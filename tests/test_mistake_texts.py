@@ -244,6 +244,7 @@ def test_a_language_that_is_not_there_is_answered_with_those_that_are():
         Wording("fr")
 
 
-def test_the_warnings_say_how_to_mend_them_within_their_line():
+def test_a_warning_says_how_to_mend_it_behind_a_colon_so_it_has_none_of_its_own():
     for identity in WARNINGS:
         assert len(texts("en")[identity]["where"]) <= 60, identity
+        assert ":" not in texts("en")[identity]["how"], identity

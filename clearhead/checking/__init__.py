@@ -37,10 +37,14 @@ def check(
 
     In a test write `assert check(MyNet).passed`: where it fails, the report is the message.
 
-    >>> from clearhead import TwoLayerNN, check
-    >>> report = check(TwoLayerNN, language="en")
-    >>> report.passed, str(report).splitlines()[-1].partition(". ")[2]
-    (True, 'Not checked: speed, style.')
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "mynet.py")
+    ...     _ = file.write_text("class Net:\\n    def forward(self, X):\\n        return X @ W1")
+    ...     report = check(file, target="two-layer", language="en")
+    >>> report.passed == False, report.exit_code
+    (True, 2)
     """
     from clearhead.checking.objects import in_this_process, submission_of
     from clearhead.checking.run import report_of

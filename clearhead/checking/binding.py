@@ -106,6 +106,10 @@ def bindings(
             free = [role for role in ("Y", "y") if role in pool and role not in fixed.values()]
             if free and (argument.required or "Y" in optional):
                 fixed[argument.name] = free[0]
+    # What later steps make cannot be stood in for by anything else.
+    late = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
+    if any(a.required and a.role in late and a.name not in fixed for a in arguments):
+        return
     open_ = [argument.name for argument in arguments if argument.required and argument.name not in fixed]
     left = [role for role in pool if role not in fixed.values()]
     seen = 0

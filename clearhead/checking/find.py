@@ -63,7 +63,9 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
         program.findings.append({"id": "syntax_error", "line": broken.line, "detail": broken.message})
     if program.refusal:
         return program
-    roots = [program.name] if program.name else program.functions
+    if program.name:
+        program.functions = [name for name, nodes in top.all.items() if name in top.own and _takes_model(nodes[-1])]
+    roots = [program.name, *program.functions] if program.name else program.functions
     program.body = top.closure(roots)
     for name in sorted(top.twice & {getattr(node, "name", "") for node in program.body}):
         lines = [node.lineno for node in top.all[name]]
@@ -340,6 +342,16 @@ def _refusal(top: _Top, classes: dict[str, Any], functions: list[str], target: s
             "attention in NumPy is not checked yet; check takes attention in PyTorch, or a network in NumPy"
         )
     return "neither a two-layer network nor multi-head attention was found; name one with --target"
+
+
+def _takes_model(node: Any) -> bool:
+    """Whether a function outside of the class trains or scores an instance that it is given first."""
+    if not isinstance(node, ast.FunctionDef) or not node.args.args:
+        return False
+    first = node.args.args[0].arg.lower()
+    return bool(re.fullmatch(r"(my_?)?(net|network|model|nn|mlp|classifier|clf)", first)) and bool(
+        re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I)
+    )
 
 
 # What cannot run

@@ -154,7 +154,7 @@ class NetworkDiagnosis:
                     values={"message": data["message"], "function": data.get("function", "")},
                 ),
             )
-        elif shapes is not None:
+        elif shapes is not None and any(len(shape) == 2 for _, shape in shapes):
             self.verdict.add(
                 "initialize_parameters", Finding("init_shape_wrong", "W1", values={"shapes": shapes})
             )
@@ -241,6 +241,15 @@ class NetworkDiagnosis:
                 role = "b1" if "b1" not in self.shapes else "b2"
                 shape, right = found, [sizes["H" if role == "b1" else "C"]]
                 self.understood["paths"].setdefault(role, path)
+        for each, letter in (("b1", "H"), ("b2", "C")):
+            stored = tuple(self.shapes.get(each, ()))
+            turned = (1, sizes[letter]) if self.understood.get("flipped") else (sizes[letter], 1)
+            grown = any(
+                data["kind"] in ("step", "once") and f"after/{each}" in arrays and arrays[f"after/{each}"].size > 1
+                for data, arrays in self.parts.get("observed", [])
+            )  # fmt: skip
+            if role == "" and sizes[letter] > 1 and ((failing and stored == turned) or (stored == (1,) and grown)):
+                role, shape, right = each, list(stored), [sizes[letter]]
         messages = [str(crash.get("message", "")) for crash in self.understood.get("crashes", {}).values()]
         if (
             role == ""
@@ -433,13 +442,18 @@ class NetworkDiagnosis:
         if not found and "softmax" not in self.understood.get("text", []) and not self._sums_to_one(outs):
             self._another_model()
             return
+        if not found and not self.understood.get("sure", {}).get("forward"):
+            self.verdict.check("forward", "not_checked", "not_understood")
+            self.other = True
+            return
         if not found:
             self._forward_unknown(outs)
             return
         self.forward = self._preferred(found, "forward")
         last = self.forward.mistakes.get("y")
         hints = self.understood.get("text", [])
-        if last is not None and last.id in ("output_sigmoid", "softmax_missing") and "softmax" not in hints:
+        seen = [kind for kind in ("loss", "backward", "step") if kind in self.functions]
+        if last is not None and last.id in ("output_sigmoid", "softmax_missing") and ("softmax" not in hints or not seen):
             self._another_model()
             return
         if last is not None and last.id == "softmax_over_batch" and "outer" in hints:
@@ -462,7 +476,8 @@ class NetworkDiagnosis:
             finding.evidence = {"value": "y", "digits": best}
             self._shown(finding, outs[0][-1], "y")
             self.verdict.add("forward", finding)
-        error = min(float(np.abs(out - self.forward.values[0]["y"]).max()) for out in outs[0])
+        known = [self.forward.values[0][name] for name in ("y", "z2")]
+        error = min(float(np.abs(out - value).max()) for out in outs[0] for value in known)
         self.verdict.check("forward", "pass", "forward_right", {"error": f"{max(error, 1e-16):.0e}"})
 
     def _preferred(self, found: Sequence[Explanation], *kinds: str) -> Explanation:
@@ -693,8 +708,12 @@ class NetworkDiagnosis:
 
     def moves(self, kind: str, seed: int) -> dict[str, Any]:
         """How the parameters moved in one update, divided by the learning rate: what the update took for the gradient."""
+        rate = self.rate or probes.RATE
         for _, arrays in self.observed(kind, seed):
-            drawn = self.values[probes.SEEDS.index(seed)]
+            drawn = dict(self.values[probes.SEEDS.index(seed)])
+            for role in ROLES:
+                if f"before/{role}" in arrays:
+                    drawn[role] = laid(np.asarray(arrays[f"before/{role}"], float), self._shape(role))
             made = {}
             for role in ROLES:
                 if f"after/{role}" in arrays and role in self.shapes:
@@ -702,9 +721,27 @@ class NetworkDiagnosis:
                     if after is None and arrays[f"after/{role}"].size == 1:
                         continue
                     if after is not None:
-                        made[role] = (drawn[role] - after) / probes.RATE
+                        made[role] = (drawn[role] - after) / rate
             return made
         return {}
+
+    rate = 0.0  # the learner's own, where the probe's could not be given
+
+    def _own_rate(self, kind: str) -> None:
+        """Where no name tells the learning rate, take that of the code's own numbers with which the update is plain."""
+        seen = self.observed(kind, probes.SEEDS[0])
+        rates = seen[0][0].get("rates", []) if seen else []
+        if not rates or self.forward is None:
+            return
+        right = self._right_gradients()
+        moved = self.moves(kind, probes.SEEDS[0])
+        N = self.sizes["N"]
+        factors = [f for role in ROLES if role in moved and (f := self._same(moved[role], right[f"d{role}"], role, {}))]
+        for wanted in (1.0, N, 1 / N):
+            for rate in rates:
+                if any(abs(abs(factor) * probes.RATE / rate / wanted - 1) < 1e-6 for factor in factors):
+                    self.rate = rate
+                    return
 
     def _explained(
         self, seen: Sequence[Mapping[str, Any]], moved: bool
@@ -720,7 +757,7 @@ class NetworkDiagnosis:
                 role = name[1:]
                 if name == "dW2" and moved and "W2_next" not in made:
                     factor = ratio(seen[probe]["W2"], made[name], close=1e-7) if "W2" in seen[probe] else None
-                    made["W2_next"] = made["W2"] - probes.RATE * (factor or 1) * made[name]  # type: ignore[index]
+                    made["W2_next"] = made["W2"] - (self.rate or probes.RATE) * (factor or 1) * made[name]  # type: ignore[index]
                 if name in ("dW1", "db1", "dW2", "db2") and role in roles:
                     return self._same(seen[probe][role], made[name], role, made) is not None
                 return None
@@ -773,21 +810,39 @@ class NetworkDiagnosis:
     def _backward(self) -> None:
         if self.forward is None:
             return
+        if self.understood.get("late"):
+            self._start_later()
         returned = (
             [self.gradients("backward", seed) for seed in probes.SEEDS]
             if "backward" in self.functions
             else [{}, {}]
         )
         kind = "step" if "step" in self.functions else "once"
-        moved = [self.moves(kind, seed) for seed in probes.SEEDS]
         if self.understood.get("moves"):
-            moved = [self.moves("step", seed) for seed in probes.SEEDS]
+            kind = "step"
+        self._own_rate(kind)
+        moved = [self.moves(kind, seed) for seed in probes.SEEDS]
         has_returned, has_moved = all(len(r) >= 2 for r in returned), all(moved)
         if not has_returned and not has_moved:
             return
         self._judge(returned if has_returned else None, moved if has_moved else None, kind)
-        if kind == "step" and "train" in self.functions:
-            self._judge_training(returned if has_returned else None)
+
+    def _start_later(self) -> None:
+        """Training makes the parameters itself: go on from those that it began with."""
+        assert self.forward is not None
+        made = []
+        for probe, seed in enumerate(probes.SEEDS):
+            values = dict(self.values[probe])
+            for _, arrays in self.observed("once", seed):
+                for role in ROLES:
+                    if f"before/{role}" in arrays:
+                        values[role] = laid(np.asarray(arrays[f"before/{role}"], float), self._shape(role))
+            for name in FORWARD:
+                mistake = self.forward.mistakes.get(name)
+                values[name] = (mistake.step if mistake else self.right[name]).evaluate(values)
+            made.append(values)
+        self.values = [dict(values) for values in made]
+        self.forward = Explanation(self.forward.mistakes, made)
 
     def _judge(self, returned: Any, moved: Any, kind: str) -> None:
         """Name what is wrong in gradients, and in the update as a whole."""
@@ -799,6 +854,12 @@ class NetworkDiagnosis:
         wrong: list[str] = []
         explanation = self._preferred_backward(found, kinds)
         self.backward = explanation
+        sure = self.understood.get("sure", {})
+        if lost and not sure.get("backward", sure.get(kind, sure.get("train", False))) and not self._consistent(seen):
+            # What its arguments mean was guessed, and may have been guessed wrongly.
+            self.backward = None
+            self.verdict.check("backward", "not_checked", "not_understood")
+            return
         consistent = self._consistent(seen) if returned else None
         if consistent and (explanation.mistakes or lost):
             # Right for the learner's own loss, which is another one.
@@ -1113,7 +1174,8 @@ class NetworkDiagnosis:
             self._averages(identity, roles, wanted, explanation, kinds, kind, in_update, final)
             odd = {role: factor for role, factor in odd.items() if role not in roles}
         rest = {role: factor for role, factor in odd.items() if abs(abs(factor) - 1) > 1e-6}
-        if rest:
+        sure = self.understood.get("sure", {})
+        if rest and (rest.keys() & by_return.keys() - {r for r in by_return if abs(by_return[r] - 1) < 1e-6} or sure.get(kind, sure.get("train", False))):
             role, factor = next(iter(rest.items()))
             finding = self.finding(
                 "gradient_scaled",
@@ -1211,30 +1273,24 @@ class NetworkDiagnosis:
         return None
 
     def _update_line(self, kind: str) -> int:
-        """Where the parameters are given their new values."""
+        """Where the parameters are given their new values, or should have been."""
         records = self.records(probes.SEEDS[0], kind)
+        moved = self.moves(kind, probes.SEEDS[0])
+        known = self.backward.values[0] if self.backward is not None else {}
+        for role in ROLES:
+            if role not in self.shapes:
+                continue
+            wanted = [(self.rate or probes.RATE) * moved[role]] if role in moved and _any(moved[role]) else []
+            wanted += [(self.rate or probes.RATE) * known[f"d{role}"]] if f"d{role}" in known else []
+            for step in wanted:
+                match = records.made(self.values[0][role] - step)
+                if match is not None:
+                    return match.record.site.line
         for record in records.all:
-            for role in ROLES:
-                path = self.understood["paths"].get(role, "").replace('"', "'")
-                if record.site.target and (
-                    record.site.target.replace('"', "'") == path
-                    or re.fullmatch(rf"(self\.)?{role}", record.site.target)
-                ):
-                    return record.site.line
-        moved = [
-            r
-            for r in records.all
-            if r.site.target
-            and any(laid(r.value, self._shape(role)) is not None for role in ROLES)
-            and r.site.kind != "argument"
-        ]
-        return moved[-1].site.line if moved else self.line_of(kind)
-
-    def _judge_training(self, returned: Any) -> None:
-        """Training may update in its own way, beside the step."""
-        moved = [self.moves("once", seed) for seed in probes.SEEDS]
-        if not all(moved) or self.backward is None:
-            return
+            path = [self.understood["paths"].get(role, "").replace('"', "'") for role in ROLES]
+            if record.site.target and record.site.target.replace('"', "'") in path and record.site.kind != "argument":
+                return record.site.line
+        return self.line_of(kind if kind in self.functions else "train")
 
     # Regularisation
 

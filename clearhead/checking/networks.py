@@ -5,6 +5,8 @@ Runs inside the sandbox. It knows no right value: it hands on what the code was 
 
 import ast
 import contextlib
+import dataclasses
+import functools
 import io
 import itertools
 import re
@@ -16,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import NETWORK, arguments_of, bindings, call
+from clearhead.checking.binding import NETWORK, arguments_of, bindings, call, role_of
 from clearhead.checking.find import Program
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
 from clearhead.checking.subject import (
     Configuration,
+    Path,
     Slots,
     Subject,
     arrays_in,
@@ -80,6 +83,7 @@ class NetworkRun:
         self.sizes = dict(probes.NETWORK)
         self.make_with: tuple[Any, dict[str, str]] = (None, {})
         self.slots: Slots | None = None
+        self.late = ""  # the labels' form, where only training makes the parameters
         self.ran: set[str] = set()
         self.misfit = False  # sizes were asked for, and others came
 
@@ -152,7 +156,11 @@ class NetworkRun:
                 holder.params = call(self.subject.function(holder, name), binding, values)
                 return holder
             thing = self.subject.make(**{argument: values[role] for argument, role in ctor.items()})
-            if name:
+            if self.late:
+                _set_lr(thing, 0.0)
+                call(self.subject.function(thing, name), binding, {**values, "lr": 0.0, "Y": values[self.late]})
+                _set_lr(thing, probes.RATE)
+            elif name:
                 made = call(self.subject.function(thing, name), binding, values)
                 if made is not None and slots_of(thing, None) is None:
                     # Returned, not kept: keep it as the learner's own code does where it says so.
@@ -160,22 +168,34 @@ class NetworkRun:
             return thing
 
     def _size_values(self, sizes: dict[str, int]) -> dict[str, Any]:
-        draw = probes.network(probes.SEEDS[0], sizes["D"], sizes["H"], sizes["C"], self.sizes["N"])
+        count = max(self.sizes["N"], sizes["C"])
+        draw = probes.network(probes.SEEDS[0], sizes["D"], sizes["H"], sizes["C"], count)
         values = {
+            "one-hot": draw["Y"], "index": draw["labels"], "column": draw["labels"].reshape(-1, 1),
             **sizes, "shape": [sizes["D"], sizes["H"], sizes["C"]], "lr": probes.RATE, "reg": 0.0, "seed": 0,
             "epochs": 1, "batch": self.sizes["N"], "log": 1, "X": draw["X"], "Y": draw["Y"], "rng": np.random.default_rng(0),
         }  # fmt: skip
-        return {**values, "config": Configuration(values, NETWORK)}
+        return {**values, "config": Configuration(values, NETWORK), "made": self._configured(sizes)}
+
+    def _configured(self, sizes: dict[str, int]) -> Any:
+        """An instance of the learner's own dataclass of settings, whose first whole numbers are the sizes."""
+        for kind in self.subject.loaded.names.values():
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+                fields = [f for f in dataclasses.fields(kind) if f.type in (int, "int")]
+                if len(fields) >= 3:
+                    with contextlib.suppress(Exception):
+                        return kind(**dict(zip([f.name for f in fields], [sizes["D"], sizes["H"], sizes["C"]], strict=False)))
+        return None
 
     def _construct(self) -> bool:
         """Find how an instance is made, and where its parameters lie."""
         wanted = {letter: self.sizes[letter] for letter in "DHC"}
         fallback = None
-        pool = ["D", "H", "C", "config", "rng", "lr", "epochs", "batch", "shape", "reg", "seed", "log"]
-        optional = ("D", "H", "C", "shape", "lr", "epochs", "batch", "reg", "log")
+        pool = ["D", "H", "C", "shape", "config", "made", "rng", "lr", "epochs", "batch", "reg", "seed", "log"]
+        optional = ("D", "H", "C", "shape", "lr", "epochs", "batch", "reg", "log", "seed")
         ctors: Iterator[dict[str, str]] = iter([{}])
         if self.subject.type is not None:
-            ctors = bindings(arguments_of(self.subject.type), [*pool, "X", "Y"], optional, 130)
+            ctors = bindings(arguments_of(self.subject.type), [*pool, "X", "Y"], optional, 400)
         deadline = time.monotonic() + TRIES
         for ctor in ctors:
             if time.monotonic() > deadline:
@@ -193,7 +213,7 @@ class NetworkRun:
                 ways = (
                     iter([{}])
                     if not name
-                    else bindings(arguments_of(self._function(name)), pool, optional, 30)
+                    else bindings(arguments_of(self._function(name)), pool, optional, 400)
                 )
                 for binding in ways:
                     try:
@@ -229,9 +249,7 @@ class NetworkRun:
                 ):
                     break
         if fallback is None:
-            if self.subject.type is not None and self._has_late_parameters():
-                return True
-            return False
+            return self._construct_late(wanted)
         self.make_with, self.slots = fallback  # type: ignore[assignment]
         asked = {
             *self.make_with[1].values(),
@@ -243,11 +261,32 @@ class NetworkRun:
         self.crashes.pop("initialize", None)
         return True
 
-    def _has_late_parameters(self) -> bool:
-        """Parameters that only training makes: no forward pass before it, but it can be watched."""
+    def _construct_late(self, wanted: dict[str, int]) -> bool:
+        """Parameters that only training makes, as scikit-learn has it: train at a rate of nothing."""
+        if self.subject.type is None:
+            return False
+        pool = ["D", "H", "C", "config", "rng", "lr", "epochs", "batch", "reg", "seed", "log"]
+        for ctor in bindings(arguments_of(self.subject.type), pool, ("H", "lr", "epochs", "batch", "reg", "seed"), 20):
+            for name in self._ways("train"):
+                for binding in bindings(arguments_of(self._function(name)), ["X", "Y", "epochs", "batch"], ("epochs", "batch", "lr"), 4):
+                    for variant in LABELS:
+                        self.late = variant
+                        try:
+                            thing = self._build((name, binding, ctor), wanted)
+                        except Exception:
+                            continue
+                        slots = slots_of(thing, wanted)
+                        if slots is not None:
+                            self.make_with, self.slots = (name, binding, ctor), slots
+                            self.plan["train"] = (name, binding, variant)
+                            self.crashes.pop("initialize", None)
+                            return True
+        self.late = ""
         return False
 
     def _function(self, name: str) -> Any:
+        if name in self.subject.beside:
+            return functools.partial(self.subject.loaded.names[name], None)
         if self.subject.type is None:
             return self.subject.loaded.names[name]
         found = getattr(self.subject.type, name)
@@ -323,11 +362,13 @@ class NetworkRun:
     def _understand(self) -> None:
         thing, values = self._ready(probes.SEEDS[0])
         self._find_forward(thing, values)
+        self._find_biases()
         after, values = self._after("forward", probes.SEEDS[0])
         self._find_loss(after, values)
         self._find_backward(after, values)
         self._find_step()
-        self._find_train()
+        if not self.late:
+            self._find_train()
         self._find_accuracy(after, values)
 
     def _attempts(
@@ -402,6 +443,37 @@ class NetworkRun:
         self.plan["columns"] = False
         if kept is not None:
             self.plan["columns"], self.plan["forward"] = kept
+
+    def _find_biases(self) -> None:
+        """Of several arrays that may be a bias, the one that the output follows."""
+        if "forward" not in self.plan or self.slots is None or self.subject.type is None:
+            return
+        name, binding = self.plan["forward"]
+
+        def output(change: Path | None) -> Any:
+            thing, values = self._ready(probes.SEEDS[0])
+            if change is not None:
+                placed(thing, change, dict(arrays_in(thing))[change] + 0.5)
+            with quiet():
+                made = call(self.subject.function(thing, name), binding, values)
+            return [value for _, value in flat(made)] or [np.array(v) for _, v in arrays_in(thing)]
+
+        def same(one: list[Any], other: list[Any]) -> bool:
+            return len(one) == len(other) and all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+
+        with contextlib.suppress(Exception):
+            before = output(None)
+            thing, _ = self._ready(probes.SEEDS[0])
+            own = {path for paths in self.slots.paths.values() for path in paths}
+            for role in ("b1", "b2"):
+                if role not in self.slots.paths or not same(before, output(self.slots.paths[role][0])):
+                    continue
+                size = self.sizes["H" if role == "b1" else "C"]
+                for path, value in arrays_in(thing):
+                    fits = isinstance(value, np.ndarray) and value.size == size and value.ndim <= 2 and path not in own
+                    if fits and value.dtype.kind == "f" and not same(before, output(path)):
+                        self.slots.paths[role], self.slots.shapes[role] = [path], value.shape
+                        break
 
     def _after(self, kind: str, seed: int) -> tuple[Any, dict[str, Any]]:
         """An instance after its forward pass (and its backward one), with what these returned in the pool."""
@@ -484,19 +556,51 @@ class NetworkRun:
         assert self.slots is not None
         labels = tuple(dict.fromkeys([self.plan["loss"][0][2], *LABELS])) if "loss" in self.plan else LABELS
         pool = ["X", "Y", "cache", "y", "h", "lr", "params", "W1", "W2", "b1", "b2", "z1", "z2", "reg"]
+        best = 0
         for name, binding, variant, thing, made, _ in self._attempts(
             "backward", lambda: cloned(after), values, pool, ("lr", "reg", "Y"), labels
         ):
             moved = self._moved(after, thing)
-            if self._gradients_in(made) or self._new_gradients(after, thing) or moved:
+            given = self._gradients_in(made, after)
+            if not given and not self._new_gradients(after, thing) and not moved:
+                continue
+            if not set(binding.values()) & {"Y", "y", "cache"} and not self._sure("backward", name):
+                continue  # Drawing new parameters moves them too.
+            # Gradients that are returned rather than parameters that moved, where names leave it open.
+            score = 3 if given else 1 if moved else 2
+            if score > best:
+                best = score
                 self.plan["backward"] = (name, binding, variant)
                 self.plan["labels"] = variant
                 self.plan["moves"] = "all" if moved and len(moved) == len(self.slots.paths) else bool(moved)
+            if best == 3 or self._sure("backward", name):
                 return
 
-    def _gradients_in(self, made: Any) -> bool:
+    def _sure(self, kind: str, name: str) -> bool:
+        """Whether the names of a function and of all that it must be given say what they are."""
+        named = any(re.fullmatch(pattern, name.strip("_") or name, re.I) for pattern in NAMES[kind])
+        if kind == "backward":
+            named = named or any(re.fullmatch(pattern, name, re.I) for pattern in NAMES["loss"])
+        return named and all(argument.role for argument in arguments_of(self._function(name)) if argument.required)
+
+    def _rated(self, binding: dict[str, str]) -> bool:
+        """Whether the probe's learning rate is known to have been given."""
+        ctor = self.make_with[2] if len(self.make_with) > 2 else {}
+        return "lr" in binding.values() or "lr" in dict(ctor).values() or "config" in dict(ctor).values()
+
+    def _rates(self, thing: Any) -> list[float]:
+        """Numbers that may be a learning rate which no name tells: defaults and the instance's own."""
+        found = [value for value in getattr(thing, "__dict__", {}).values() if isinstance(value, float)]
+        for function in [self.subject.type, *(self._function(name) for name in self.subject.functions)]:
+            if function is not None:
+                found += [a.default for a in arguments_of(function) if isinstance(a.default, float)]
+        return sorted({value for value in found if 1e-6 < value < 20})
+
+    def _gradients_in(self, made: Any, thing: Any = None) -> bool:
         assert self.slots is not None
-        shapes = [value.shape for _, value in flat(made)]
+        own = self.slots.get(thing) if thing is not None else {}
+        weights = [own[role] for role in ("W1", "W2") if role in own]
+        shapes = [value.shape for _, value in flat(made) if not any(np.array_equal(value, mine) for mine in weights)]
         W1, W2 = self.slots.shapes["W1"], self.slots.shapes["W2"]
         return any(s in (W1, W1[::-1]) for s in shapes) and any(s in (W2, W2[::-1]) for s in shapes)
 
@@ -564,6 +668,8 @@ class NetworkRun:
                 for _, binding, variant, after, made, given in self._attempts(
                     "step", make, values, roles, ("lr",), labels, [name]
                 ):
+                    if not set(binding.values()) & {"Y", "grads", "dW1", "lr"} and not self._sure("step", name):
+                        continue
                     if self._moved(thing, after) or (
                         self.subject.type is None and self._returned_parameters(made, given)
                     ):
@@ -589,7 +695,7 @@ class NetworkRun:
             "shape",
             "reg",
         ]
-        optional = ("lr", "epochs", "batch", "X_val", "Y_val", "log", "H", "D", "C", "shape")
+        optional = ("lr", "epochs", "batch", "X_val", "Y_val", "log", "H", "D", "C", "shape", "reg")
         labels = tuple(dict.fromkeys([self.plan.get("labels", "one-hot"), *LABELS]))
         step = self.plan.get("step", ("",))[0]
         names = [name for name in self._ways("train") if name != step and name not in ("forward", "backward")]
@@ -661,12 +767,12 @@ class NetworkRun:
         prefix = f"{self.program.name}." if self.program.name else ""
         return {
             "part": "understood", "sizes": self.sizes, "columns": self.plan.get("columns", False), "functions": functions,
-            "lines": {name: self.program.lines.get(prefix + name, 0) for name in self.subject.functions},
+            "lines": {name: self.program.lines.get(prefix + name, self.program.lines.get(name, 0)) for name in self.subject.functions},
             "initialize": self.make_with[0] or "", "shapes": {role: list(shape) for role, shape in self.slots.shapes.items()},
             "flipped": self.slots.flipped["W1"], "paths": {role: said_path(paths[0]) for role, paths in self.slots.paths.items()},
             "labels": self.plan.get("labels", ""), "crashes": {k: v for k, v in self.crashes.items() if k not in self.plan and k not in self.ran},
             "moves": self.plan.get("moves") == "all", "unwritten": sorted(self.unwritten), "missing": self.plain.loaded.missing,
-            "misfit": self.misfit, "text": self._hints(), "leftover": self._leftover(), "sites": [site.row() for site in self.recorder.sites], "candidates": {kind: self._ways(kind)[:3] for kind in NAMES},
+            "misfit": self.misfit, "sure": {kind: self._sure(kind, name) for kind, name in functions.items()}, "late": bool(self.late), "text": self._hints(), "leftover": self._leftover(), "sites": [site.row() for site in self.recorder.sites], "candidates": {kind: self._ways(kind)[:3] for kind in NAMES},
         }  # fmt: skip
 
     def _hints(self) -> list[str]:
@@ -732,6 +838,15 @@ class NetworkRun:
                 _set_rates(thing, 1, self.sizes["N"])
             if self.subject.type is None:
                 values = {**values, **self._own(thing), "params": thing.params}
+            begun: dict[str, Any] = {}
+            if self.late and kind == "once" and self.slots is not None:
+                # From the same random numbers, at a rate of nothing and at the probe's.
+                seed_all(seed)
+                _set_lr(thing, 0.0)
+                with quiet():
+                    call(self.subject.function(thing, name), binding, {**values, "lr": 0.0})
+                begun = {role: np.array(value, float) for role, value in self.slots.get(thing).items()}
+                _set_lr(thing, probes.RATE)
             before = cloned(thing)
             given = {role: np.array(value) for role, value in values.items() if isinstance(value, np.ndarray)}
             printed = io.StringIO()
@@ -758,6 +873,7 @@ class NetworkRun:
             arrays = {f"returned{i}": value for i, (_, value) in enumerate(returned[:64])}
             arrays |= {f"changed{i}": np.asarray(value) for i, (_, value) in enumerate(changed[:64])}
             arrays |= {f"after/{role}": np.asarray(value, float) for role, value in after.items()}
+            arrays |= {f"before/{role}": value for role, value in begun.items()}
             spoiled = [
                 role for role in given
                 if role in ("X", "one-hot", "index", "column") and not np.array_equal(given[role], values[role])
@@ -767,6 +883,7 @@ class NetworkRun:
                     "part": "observed", **header, "returned": [path for path, _ in returned[:64]],
                     "changed": [path for path, _ in changed[:64]], "roles": binding, "labels": rest[0] if rest else "",
                     "spoiled": spoiled, "out": _digest(made), "none": made is None, "state": state,
+                    "rates": [] if self._rated(binding) else self._rates(thing),
                 },
                 arrays,
             )  # fmt: skip
@@ -1075,6 +1192,13 @@ def _shapes(thing: Any) -> list[list[Any]]:
     return [
         [said_path(path), list(shape_of(value))] for path, value in itertools.islice(arrays_in(thing), 20)
     ]
+
+
+def _set_lr(thing: Any, rate: float) -> None:
+    """Give an instance that keeps its learning rate another one."""
+    for key, value in list(getattr(thing, "__dict__", {}).items()):
+        if isinstance(value, float | int) and not isinstance(value, bool) and role_of(key) == "lr":
+            setattr(thing, key, rate)
 
 
 def _set_rates(thing: Any, epochs: int, batch: int) -> None:

@@ -159,9 +159,9 @@ def in_this_process(what: Any, target: str = "") -> Outcome:
         if target == "attention":
             from clearhead.checking.attentions import AttentionRun
 
-            AttentionRun(program, source, {}, send).run()
+            AttentionRun(program, source, dict.fromkeys(_written_in(what), source), send).run()
         else:
-            NetworkRun(program, source, {}, send).run()
+            NetworkRun(program, source, dict.fromkeys(_written_in(what), source), send).run()
     except Exception as error:
         return Outcome(parts, "error", f"{type(error).__name__}: {error}"[:300], "", "none")
     finally:
@@ -170,6 +170,12 @@ def in_this_process(what: Any, target: str = "") -> Outcome:
         for name in (_HERE, "learner"):
             sys.modules.pop(name, None)
     return Outcome(parts, None, "It finished.", "", "none")
+
+
+def _written_in(what: Any) -> set[str]:
+    """The modules that the object's own code is from, its bases' with it."""
+    modules = {base.__module__ for base in getattr(what, "__mro__", ())}
+    return {name for name in modules if name.partition(".")[0] not in ("builtins", "torch")}
 
 
 def _names(what: Any) -> tuple[dict[str, Any], list[str]]:

@@ -6,12 +6,15 @@ import dis
 import sys
 from typing import Any
 
+NAMED = {"LOAD_ASSERTION_ERROR": "AssertionError"}
+SILENT = ("CACHE", "NOT_TAKEN", "COPY", "EXTENDED_ARG")  # Instructions that come between those that count.
+
 
 class NotPassed(int):
     """A false value, equal to False, that carries a report.
 
     `if`, `not`, `==` and `sum` take it for False. An `assert` that has no message of its own raises
-    AssertionError with the whole report, as Python itself would show none; pytest shows it as its repr.
+    AssertionError with the whole report, as Python itself would show none, and pytest the beginning.
 
     >>> passed = NotPassed("mynet.py: dW1 is wrong")
     >>> passed == False, bool(passed), not passed
@@ -50,17 +53,18 @@ class NotPassed(int):
 def _asserted(frame: Any) -> bool:
     """Whether a frame, if what it asks for is false, is about to raise AssertionError without a message.
 
-    That is what `assert x` compiles to; where an interpreter compiles it otherwise the message is lost,
-    and no more.
+    That is what `assert x` compiles to, and what pytest makes of it; where an interpreter compiles it
+    otherwise the message is lost, and no more.
     """
-    code = [each for each in dis.get_instructions(frame.f_code) if each.offset >= frame.f_lasti]
-    following = [each for each in code[:8] if each.opname not in ("CACHE", "NOT_TAKEN", "TO_BOOL", "COPY")]
-    if len(following) < 3:
+    code = [each for each in dis.get_instructions(frame.f_code) if each.opname not in SILENT]
+    at = next((place for place, each in enumerate(code) if each.offset >= frame.f_lasti), len(code))
+    # Where the question is an instruction of its own, the next one jumps.
+    at += at < len(code) and code[at].opname == "TO_BOOL"
+    if at >= len(code) or not ("JUMP" in code[at].opname and "TRUE" in code[at].opname):
         return False
-    jump, load, leave = following[:3]
-    return (
-        "JUMP" in jump.opname
-        and "TRUE" in jump.opname
-        and (load.opname == "LOAD_ASSERTION_ERROR" or "AssertionError" in str(load.argrepr))
-        and leave.opname == "RAISE_VARARGS"
-    )
+    skipped = [each for each in code[at + 1 :] if each.offset < code[at].argval]
+    raises = any("AssertionError" in f"{each.argrepr} {NAMED.get(each.opname, '')}" for each in skipped)
+    if not raises or skipped[-1].opname != "RAISE_VARARGS":
+        return False
+    by_pytest = any(str(each.argval).startswith("@py_assert") for each in code[max(at - 2, 0) : at])
+    return by_pytest or len(skipped) == 2

@@ -86,7 +86,7 @@ class Checker:
         except (OSError, RuntimeError) as error:
             return _failed(submission, "no_worker", detail=_one_line(error))
         if self.require and worker.level != "full":
-            return _failed(submission, "no_isolation", why=worker.why)
+            return _failed(submission, "no_isolation", why=worker.why.rstrip("."))
         job = {"name": submission.name, "modules": sorted(submission.modules), "target": target, "only": only}
         arrays = {"content": np.frombuffer(submission.content, np.uint8)}
         arrays |= {
@@ -109,8 +109,11 @@ class Checker:
             on_report(report)
             return report
 
-        with ThreadPoolExecutor(max(1, jobs)) as threads:
+        threads = ThreadPoolExecutor(max(1, jobs))
+        try:
             return list(threads.map(one, submissions))
+        finally:  # At an interrupt nobody waits for what has not begun.
+            threads.shutdown(wait=False, cancel_futures=True)
 
     # What was found before
 
@@ -225,8 +228,9 @@ def _verdict(outcome: Outcome) -> Verdict:
 
 def _limits(outcome: Outcome) -> dict[str, Any]:
     return {
-        "detail": _one_line_of(outcome.detail), "seconds": f"{LIMITS.wall_seconds:g}", "cpu": LIMITS.cpu_seconds,
-        "memory": f"{LIMITS.memory >> 30} GB", "output": f"{LIMITS.output >> 20} MB",
+        "detail": _one_line_of(outcome.detail), "seconds": f"{LIMITS.wall_seconds:g}",
+        "cpu": LIMITS.cpu_seconds, "memory": f"{LIMITS.memory >> 30} GB",
+        "output": f"{LIMITS.output >> 20} MB",
     }  # fmt: skip
 
 

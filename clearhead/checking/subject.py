@@ -4,6 +4,7 @@ Runs inside the sandbox.
 """
 
 import copy
+import functools
 import inspect
 import random
 import re
@@ -31,14 +32,20 @@ class Subject:
         self.type = loaded.names.get(name) if name else None
         if self.type is not None:
             self.functions = [
-                key for key, value in _members(self.type)
+                key for key, value in _members(self.type, {"learner", *loaded.modules})
                 if callable(value) and (not key.startswith("__") or key == "__call__")
             ]  # fmt: skip
+            # Functions beside the class that take an instance first.
+            self.beside = [key for key in functions if callable(loaded.names.get(key)) and key not in self.functions]
+            self.functions += self.beside
         else:
+            self.beside = []
             self.functions = [key for key in functions if callable(loaded.names.get(key))]
 
     def function(self, thing: Any, name: str) -> Any:
         """A function of the subject, bound where it is a method."""
+        if name in self.beside:
+            return functools.partial(self.loaded.names[name], thing)
         return getattr(thing, name) if self.type is not None else self.loaded.names[name]
 
     def make(self, *arguments: Any, **named: Any) -> Any:
@@ -49,11 +56,11 @@ class Subject:
         return self.type(*arguments, **named)
 
 
-def _members(kind: Any) -> Iterator[tuple[str, Any]]:
+def _members(kind: Any, modules: set[str]) -> Iterator[tuple[str, Any]]:
     """Attributes of a class that the learner wrote, those of its own bases first."""
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
-        if getattr(base, "__module__", "") in ("builtins",) or base.__module__.startswith("torch"):
+        if base.__module__ not in modules:
             continue
         for key in base.__dict__:
             found[key] = inspect.getattr_static(kind, key)
@@ -92,8 +99,7 @@ class Configuration(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        role = role_of(name, self.__dict__["_table"])
-        self.__dict__["_asked"].add(role)
+        role = "reg" if re.fullmatch(r"l_?2\w*", name) else role_of(name, self.__dict__["_table"])
         return self.__dict__["_values"].get(role, 0)
 
     def __getitem__(self, name: str) -> Any:
@@ -104,9 +110,9 @@ class Configuration(SimpleNamespace):
         return getattr(self, name)
 
     def strengthen(self, reg: float) -> bool:
-        """Give the strength of regularisation a value; whether anything asks for one."""
+        """Give the strength of regularisation a value, whether or not anything asks for one."""
         self.__dict__["_values"]["reg"] = reg
-        return "reg" in self.__dict__["_asked"]
+        return True
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self
@@ -264,6 +270,9 @@ def _filled(sizes: dict[str, int], found: Any, W1: Any, W2: Any, flipped: bool) 
             (path, value) for path, value in found
             if path not in taken and np.size(value) == size and np.ndim(value) <= 2
             and (isinstance(value, np.ndarray) or size == 1)
+        ]  # fmt: skip
+        fits = [pair for pair in fits if isinstance(pair[1], float) or pair[1].dtype.kind == "f"] or [
+            pair for pair in fits if re.search(r"b", str(pair[0][-1]), re.I)
         ]  # fmt: skip
         if not fits:  # A single number for all units; its name must say that it is one.
             fits = [

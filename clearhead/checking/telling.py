@@ -130,8 +130,7 @@ class Telling:
     def message(self, finding: Finding) -> str:
         """What is said of a finding: where, what, or what and how."""
         if self.hint <= 1:
-            where = self._level(finding, "where")
-            return where[:1].upper() + where[1:] + ("" if where.endswith(".") else ".")
+            return self.words.sentence(self._identity(finding), "where", self._filling(finding))
         what, how = self._level(finding, "what"), self._level(finding, "how")
         if self.hint == 2 or not how:
             return what
@@ -166,9 +165,12 @@ class Telling:
         return [self.words.plain(check.name) for check in checks if check.status == status]
 
     def _level(self, finding: Finding, level: str) -> str:
+        return self.words.level(self._identity(finding), level, self._filling(finding))
+
+    def _identity(self, finding: Finding) -> str:
+        """The key of its texts: others where a name that may be meant is known."""
         near = f"{finding.id}_near"
-        identity = near if finding.values.get("near") and self.words.knows(near) else finding.id
-        return self.words.level(identity, level, self._filling(finding))
+        return near if finding.values.get("near") and self.words.knows(near) else finding.id
 
     def _filling(self, finding: Finding) -> dict[str, Any]:
         """What fills the places of a finding's texts."""

@@ -15,9 +15,9 @@ from clearhead.mistakes import LANGUAGES, texts
 
 # What is written where a stream lacks the letter itself.
 STAND_INS = {
-    "✓": "OK", "✗": "X", "ᵀ": ".T", "⊙": "*", "σ": "sigmoid", "λ": "lambda", "Σ": "sum", "√": "sqrt", "·": "*", "×": "x",
-    "²": "^2", "−": "-", "–": "-", "…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "’": "'", "′": "'", "•": "*",
-    "\ufffd": "?",
+    "✓": "OK", "✗": "X", "ᵀ": ".T", "⊙": "*", "σ": "sigmoid", "λ": "lambda", "Σ": "sum", "√": "sqrt",
+    "·": "*", "×": "x", "²": "^2", "−": "-", "–": "-", "…": "...", "∞": "inf", "≤": "<=", "≥": ">=",
+    "’": "'", "′": "'", "•": "*", "\ufffd": "?",
 }  # fmt: skip
 # Letters whose Korean names end in a consonant, ㄹ among them; digits likewise.
 CLOSED, LIQUID = set("LMNR013678lmnr"), set("LR178lr")
@@ -146,6 +146,12 @@ class Wording:
         """`where`, `what` or `how` of a mistake."""
         text = self._texts.get(identity, {}).get(level, identity.replace("_", " "))
         return self.plain(filled(text, values, self.language))
+
+    def sentence(self, identity: str, level: str, values: Mapping[str, Any]) -> str:
+        """The same as a sentence: with a full stop, and a large letter unless it begins with a name."""
+        text = self.level(identity, level, values)
+        named = self._texts.get(identity, {}).get(level, "").startswith("{")
+        return (text if named else text[:1].upper() + text[1:]).rstrip(".") + "."
 
     def knows(self, identity: str) -> bool:
         """Whether there are texts for a mistake."""

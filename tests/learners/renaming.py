@@ -1,0 +1,100 @@
+"""The same program with every identifier of its own replaced by a random one, line by line as it was."""
+
+import ast
+import builtins
+import json
+import random
+import re
+import tokenize
+from io import StringIO
+
+KEPT = {"self", "cls", "forward", "super", "print", *dir(builtins)}
+
+
+def renamed(text, seed=0):
+    """A source whose classes, functions, arguments, variables and attributes have other names.
+
+    What Python or a library calls by name stays: `forward` of a module, methods with two underscores.
+    """
+    tree = ast.parse(text)
+    own, attributes = set(), set()
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            own.add(node.name)
+            attributes.add(node.name)
+        elif isinstance(node, ast.arg):
+            own.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            attributes.add(node.attr)
+    for node in ast.walk(tree):  # Fields of dataclasses and of configurations.
+        if isinstance(node, ast.ClassDef):
+            attributes |= {part.target.id for part in node.body if isinstance(part, ast.AnnAssign)}
+            attributes |= {
+                target.id
+                for part in node.body
+                if isinstance(part, ast.Assign)
+                for target in part.targets
+                if isinstance(target, ast.Name)
+            }
+    own |= attributes
+    own = {name for name in own if name not in KEPT | imported and not name.startswith("__")}
+    attributes &= own
+    draw = random.Random(seed)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    new = {}
+    for name in sorted(own):
+        made = "".join(draw.choice(letters) for _ in range(6))
+        new[name] = made if made not in own else made + "x"
+    edits, before, texts = [], "", []
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        if token.type == tokenize.STRING and token.string[:2].lower().startswith(("f'", 'f"', "rf", "fr")):
+            texts.append((token.start[0], token.end[0]))
+        if token.type == tokenize.NAME and token.string in new:
+            after_dot = before == "."
+            if not after_dot or token.string in attributes:
+                edits.append((token.start, token.string))
+        if token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT):
+            before = token.string
+    lines = text.split("\n")
+    for (row, column), name in reversed(edits):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + new[name] + line[column + len(name) :]
+    for first, last in texts:  # Names inside the braces of a formatted string.
+        for row in range(first - 1, last):
+            lines[row] = re.sub(
+                r"\{[^{}]*\}",
+                lambda found: re.sub(r"(?<![\w'\".])\w+", lambda word: new.get(word[0], word[0]), found[0]),
+                lines[row],
+            )
+            lines[row] = re.sub(
+                r"\{[^{}]*\}",
+                lambda found: re.sub(r"(?<=\.)\w+", lambda word: new.get(word[0], word[0]), found[0]),
+                lines[row],
+            )
+    return "\n".join(lines)
+
+
+def renamed_notebook(text, seed=0):
+    """The same of a notebook: its cells are one program."""
+    notebook = json.loads(text)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    magics = [["%" in line[:2] or line.startswith("!") for line in source.split("\n")] for source in sources]
+    plain = [
+        "\n".join("pass" if magic else line for line, magic in zip(source.split("\n"), marks, strict=True))
+        for source, marks in zip(sources, magics, strict=True)
+    ]
+    made = renamed("\n".join(plain), seed).split("\n")
+    for cell, source in zip(cells, sources, strict=True):
+        count = source.count("\n") + 1
+        part, made = made[:count], made[count:]
+        cell["source"] = "\n".join(part)
+    return json.dumps(notebook)
