@@ -602,6 +602,15 @@ def test_garbage_from_a_child_ends_in_a_report_that_does_not_pass(garbage, targe
             json.dumps(made.to_json(), allow_nan=False)
 
 
+def test_a_file_of_which_nothing_ran_could_not_be_checked():
+    found = {"part": "found", "target": "two-layer", "class": "Net", "lines": [], "findings": [], "cells": []}
+    crash = {"part": "crash", "phase": "initialize", "line": 0, "message": "", "function": ""}
+    made = report_of(Submission("a.py", b"x"), Outcome([(found, {}), (crash, {})], None, "", "", "limits"))
+    made.language = "en"
+    assert str(made).endswith("a.py could not be checked: nothing in it could be run.")
+    assert made.exit_code == 2
+
+
 def test_what_was_found_before_a_stop_still_counts(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(planted("skeleton", "slope_of_activated_value"), "utf-8")
 

@@ -148,13 +148,13 @@ class AttentionDiagnosis:
     def _values(self, layout: Layout, causal: bool, kind: str, probe: int) -> dict[str, Any]:
         B, T, M, A = self.sizes["B"], self.sizes["T"], self.sizes["M"], layout.A
         seed = probes.SEEDS[probe]
-        x = probes.tokens(seed, B, T, M)
+        x = self._tokens(seed)
         roles = {role for role, _ in self.understood["inputs"]}
         xk, xv = x, x
         if kind == "cross":
-            xk, xv = probes.tokens(seed + 100, B, T, M), probes.tokens(seed + 200, B, T, M)
+            xk, xv = self._tokens(seed + 100), self._tokens(seed + 200)
             if "k" not in roles:
-                xk = probes.tokens(seed + 100, B, T, M) if "context" in roles else x
+                xk = xk if "context" in roles else x
             if "v" not in roles:
                 xv = xk
         allowed = np.tril(np.ones((T, T))) if causal else np.ones((T, T))
@@ -162,6 +162,13 @@ class AttentionDiagnosis:
             **layout.values[probe], "x": x, "xk": xk, "xv": xv, **self._masked(np.broadcast_to(allowed, (B, A, T, T))),
             "A": float(A), "K": float(layout.K), "M": float(M), "T": float(T), "AK": float(A * layout.K),
         }  # fmt: skip
+
+    turned = False  # tokens first, then the sequences of a batch
+
+    def _tokens(self, seed: int) -> Any:
+        B, T, M = (self.sizes[letter] for letter in "BTM")
+        drawn = probes.tokens(seed, *((T, B) if self.turned else (B, T)), M)
+        return drawn.swapaxes(0, 1) if self.turned else drawn
 
     def _masked(self, allowed: Any) -> dict[str, Any]:
         T = allowed.shape[-1]
@@ -177,7 +184,9 @@ class AttentionDiagnosis:
             for _, arrays in self.observed(kind, seed, **header):
                 for place in range(3):
                     value = arrays.get(f"out{place}")
-                    if value is not None and value.ndim == 3:
+                    if value is not None and value.ndim == 3 and self.turned:
+                        outs.append(value.swapaxes(0, 1))
+                    elif value is not None and value.ndim == 3:
                         outs.append(
                             value.transpose(1, 0, 2) if value.shape[:2] == (T, B) and B != T else value
                         )
@@ -263,12 +272,28 @@ class AttentionDiagnosis:
                 if across is not None:
                     self._accept_across(*across, outs)
                     return
+            if most == 0 and not self.turned and self._sequence_first(choices):
+                return
         for layout, causal in itertools.product(choices[:2], (False, True)):
             found = self._search(layout, causal, outs, self.kind, 2)
             if found:
                 self._accept(layout, causal, found, outs)
                 return
         self._unknown(choices[0], outs)
+
+    def _sequence_first(self, choices: Sequence[Layout]) -> bool:
+        """Whether tokens come before sequences, as in older code: then everything is read so."""
+        self.turned = True
+        self.sizes["B"], self.sizes["T"] = self.sizes["T"], self.sizes["B"]
+        outs = self._outs(self.kind)
+        for layout, causal in itertools.product(choices[:6], (False, True)):
+            found = self._search(layout, causal, outs, self.kind, 0)
+            if found:
+                self._accept(layout, causal, found, outs)
+                return True
+        self.turned = False
+        self.sizes["B"], self.sizes["T"] = self.sizes["T"], self.sizes["B"]
+        return False
 
     def _accept(
         self, layout: Layout, causal: bool, found: Sequence[Explanation], outs: Sequence[Sequence[Any]]
@@ -581,7 +606,7 @@ class AttentionDiagnosis:
         names = [name for role, name in self.understood["inputs"] if role == "mask"]
         if not names:
             return
-        if self.layout is None or self.base is None:
+        if self.layout is None or self.base is None or self.turned:
             self.verdict.check("mask", "not_checked", "not_understood")
             return
         forms = [(d["form"], d.get("values", "")) for d, _ in self.observed("masked", probes.SEEDS[0])]
@@ -802,7 +827,7 @@ class AttentionDiagnosis:
                 "masked_row", Finding("fully_masked_row_nan", "weights", line=self._softmax_line())
             )
         outs = self._outs("self")
-        if "alone" in arrays and outs and outs[0] and arrays["alone"].shape[1:] == outs[0][0].shape[1:]:
+        if "alone" in arrays and not self.turned and outs and outs[0] and arrays["alone"].shape[1:] == outs[0][0].shape[1:]:
             if np.isfinite(arrays["alone"]).all() and not np.allclose(
                 arrays["alone"][0], outs[0][0][0], atol=1e-8
             ):

@@ -60,7 +60,7 @@ def _mistakes(report: Report, words: Wording) -> list[str]:
     unwritten = [check.name for check in report.checks if check.status == "not_written"]
     if unwritten:
         made.append(words.word("not_written", names=", ".join(unwritten)))
-    return made or [words.word("none")]
+    return made or [words.plain("–") if report.reason else words.word("none")]
 
 
 def _serious(report: Report) -> list[Any]:

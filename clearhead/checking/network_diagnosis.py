@@ -53,6 +53,18 @@ class NetworkDiagnosis:
         if not self.understood:
             self._crashed()
             return
+        self._look()
+        missed = first(self.parts.get("end", []))[0].get("missed", [])
+        if missed:
+            # What a module that is not here would have done is not the learner's omission.
+            doubtful = ("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash")
+            gone = [f for f in self.verdict.findings if f.id in doubtful]
+            self.verdict.findings = [f for f in self.verdict.findings if f not in gone]
+            for name, check in self.verdict.checks.items():
+                if gone and check.detail in {f"finding.{finding.id}" for finding in gone}:
+                    self.verdict.checks[name] = type(check)(name, "not_checked", "module_missing", {"name": listed(missed)})
+
+    def _look(self) -> None:
         self._shapes()
         self._initial()
         self._forward()
@@ -1228,6 +1240,8 @@ class NetworkDiagnosis:
         if site is None and in_update:
             finding.line = self._update_line(kind)
         finding.values = {"names": listed(f"d{role}" for role in roles), "N": self.sizes["N"]}
+        if identity == "gradient_not_averaged" and not in_update and not self.parts.get("differences"):
+            finding.level = "note"  # With a loss that is a sum, which is not seen, it would be right.
         role = roles[0]
         finding.evidence = {"ratio_of": f"d{role}", "ratio": "N" if wanted > 1 else "1/N"}
         if whole:

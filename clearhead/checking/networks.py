@@ -20,7 +20,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.binding import NETWORK, arguments_of, bindings, call, role_of
 from clearhead.checking.find import Program
-from clearhead.checking.recorder import Loaded, Recorder, line_of, said
+from clearhead.checking.recorder import Loaded, Recorder, Stub, line_of, said
 from clearhead.checking.source import Source
 from clearhead.checking.subject import (
     Configuration,
@@ -113,6 +113,7 @@ class NetworkRun:
         self._differences(0.0)
         self._regularised()
         self._training()
+        self.send({"part": "end", "missed": sorted(Stub.touched)}, {})
 
     # Construction
 
@@ -190,7 +191,7 @@ class NetworkRun:
     def _construct(self) -> bool:
         """Find how an instance is made, and where its parameters lie."""
         wanted = {letter: self.sizes[letter] for letter in "DHC"}
-        fallback = None
+        fallback = spare = None
         pool = ["D", "H", "C", "shape", "config", "made", "rng", "lr", "epochs", "batch", "reg", "seed", "log"]
         optional = ("D", "H", "C", "shape", "lr", "epochs", "batch", "reg", "log", "seed")
         ctors: Iterator[dict[str, str]] = iter([{}])
@@ -224,6 +225,9 @@ class NetworkRun:
                         )
                         continue
                     slots = slots_of(thing, wanted)
+                    if slots is not None and name and not np.any(slots.get(thing)["W1"]) and spare is None:
+                        spare = (name, binding, ctor), slots  # Another one may draw them at random.
+                        break
                     if slots is not None:
                         self.make_with, self.slots = (name, binding, ctor), slots  # type: ignore[assignment]
                         self.crashes.pop("initialize", None)
@@ -248,6 +252,10 @@ class NetworkRun:
                     and self.crashes["initialize"]["line"]
                 ):
                     break
+        if spare is not None:
+            self.make_with, self.slots = spare  # type: ignore[assignment]
+            self.crashes.pop("initialize", None)
+            return True
         if fallback is None:
             return self._construct_late(wanted)
         self.make_with, self.slots = fallback  # type: ignore[assignment]
@@ -312,7 +320,7 @@ class NetworkRun:
             or self.plain.loaded.missing
         )
         integers = re.search(
-            r"indices|integer|iterable|subscriptable", message
+            r"indices|integer|iterable|subscriptable|out of range", message
         )  # Labels or sizes in another form.
         self.crashes.setdefault(
             kind,

@@ -8,7 +8,7 @@ import importlib
 import sys
 import types
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -276,15 +276,19 @@ def _flat(parts: Iterable[Any]) -> list[Any]:
 class Stub:
     """Stands for a module that draws, shows progress or is not installed: it takes everything, and does nothing."""
 
-    def __init__(self, name: str) -> None:
-        self.__name__ = name
+    touched: ClassVar[set[str]] = set()  # the modules that are missed, of which something was asked
+
+    def __init__(self, name: str, missed: str = "") -> None:
+        self.__name__, self.__missed__ = name, missed
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Stub(name)
+        return Stub(name, self.__missed__)
 
     def __call__(self, *arguments: Any, **_: Any) -> Any:
+        if self.__missed__:
+            self.touched.add(self.__missed__)
         # tqdm(range(9)) is what it shows the progress of.
         if self.__name__.endswith(("tqdm", "trange", "track", "notebook")) and arguments:
             return range(arguments[0]) if self.__name__ == "trange" else arguments[0]
@@ -321,7 +325,7 @@ class Loaded:
         module = types.ModuleType("learner")
         sys.modules["learner"] = module
         self.names = module.__dict__
-        self.names.update(__record__=recorder, __file__=source.name)
+        self.names.update(__record__=recorder, __file__=source.name, xrange=range, unicode=str)
         self._run(program.body, source, self.names)
 
     def _run(self, body: list[ast.stmt], source: Source, names: dict[str, Any]) -> None:
@@ -372,7 +376,7 @@ class Loaded:
                 exec(compile(ast.Module([statement], []), "<import>", "exec", dont_inherit=True), names)
             except Exception:
                 self.missing.append(module or alias.name)
-                names[name] = Stub(name)
+                names[name] = Stub(name, module or alias.name)
 
     def _module(self, stem: str) -> dict[str, Any]:
         """A module of the same folder: its definitions and constants, never its other statements."""

@@ -199,6 +199,8 @@ def report_of(submission: Submission, outcome: Outcome, why: str = "", isolation
     elif not found:
         report.reason = "nothing"
     report.checks, report.findings = list(verdict.checks.values()), verdict.findings
+    if not report.reason and all(check.status == "not_checked" for check in report.checks):
+        report.reason = "nothing_ran"
     report.sources = _cited(report, found)
     return report
 
