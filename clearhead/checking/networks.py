@@ -70,6 +70,7 @@ class NetworkRun:
     """One learner's network: what its functions want, and what they make of the probes."""
 
     def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
+        Stub.touched.clear()
         self.program, self.source, self.send = program, source, send
         self.recorder = Recorder()
         self.plain = Subject(Loaded(program, source, modules, None), program.name, program.functions)
