@@ -31,7 +31,7 @@ LABELS = ("apple, red", "[bold]fig[/x]", "감")
 TINY = ("--model-dim", "8", "--heads", "2", "--layers", "1", "--batch-size", "7")
 NETWORK = ("train", "two-layer", "--epochs", "2")
 COMMANDS = ((), ("train",), ("train", "two-layer"), ("train", "attention"), ("train", "language"),
-            ("evaluate",), ("predict",), ("sample",), ("bench",), ("explain",))  # fmt: skip
+            ("evaluate",), ("predict",), ("sample",), ("bench",), ("explain",), ("check",))  # fmt: skip
 
 
 def clearhead(capsys, *arguments):

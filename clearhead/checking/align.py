@@ -204,7 +204,7 @@ def _forms(value: Array) -> Iterator[Array]:
 def ratio(made: Array, known: Array, *, scaled: bool = True, close: float = CLOSE) -> float | None:
     """The number that turns a known value into a made one; None if there is none. Exactly 1 unless scaled.
 
-    >>> ratio(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
+    >>> round(ratio(np.array([2.0, 4.0]), np.array([1.0, 2.0])), 12)
     2.0
     """
     if made.shape != known.shape or made.size == 0:

@@ -131,10 +131,43 @@ class AttentionDiagnosis:
                 values={"names": listed(names)},
             )
             self.verdict.add("parameters", finding)
+        elif self.understood.get("repeated") and self._shared_by_heads():
+            stem = self.understood["repeated"][0].partition(".")[0]
+            self.verdict.add(
+                "parameters",
+                Finding(
+                    "projection_shared_by_heads",
+                    "queries",
+                    line=self._assigned(stem),
+                    variable=f"self.{stem}",
+                ),
+            )
+        elif self.understood.get("repeated"):
+            stem = self.understood["repeated"][0].partition(".")[0]
+            copied = next(
+                (
+                    n
+                    for n, text in enumerate(self.found.get("lines", []), 1)
+                    if re.search(r"\[\s*\w+ for _ in range|\] \* ", text)
+                ),
+                0,
+            )
+            finding = Finding(
+                "projection_reused", "queries", line=copied or self._assigned(stem), variable=f"self.{stem}"
+            )
+            finding.values = {"names": listed(self.understood["repeated"][:4])}
+            self.verdict.add("parameters", finding)
         else:
             self.verdict.check(
                 "parameters", "pass", "parameters_right", {"count": len(self.understood["parameters"])}
             )
+
+    def _shared_by_heads(self) -> bool:
+        """Whether what is there twice is there for several heads, not for several roles."""
+        return all(
+            re.search("head", name) or role_of(name) in ("q", "k", "v")
+            for name in self.understood["repeated"]
+        )
 
     def _assigned(self, attribute: str) -> int:
         """Where an attribute is given its value."""
@@ -209,6 +242,7 @@ class AttentionDiagnosis:
                     "mask_hides_diagonal",
                     "mask_after_softmax",
                     "mask_multiplied_before_softmax",
+                    "mask_fill_too_small",
                 )
             )
         ]
@@ -227,6 +261,10 @@ class AttentionDiagnosis:
                 return None
             return any(_same(out, made["output"], made) for out in outs[probe])
 
+        if causal and most:
+            fill = self._fill(self.records(kind, probes.SEEDS[0]), values[0], self.right)
+            for known in values:
+                known["fill"] = np.float64(fill if fill and fill > -ENOUGH * 10 else -1e9)
         return explanations(STEPS, self.right, wrong, values, fits, most)
 
     def _layouts(self) -> list[Layout]:
@@ -337,6 +375,14 @@ class AttentionDiagnosis:
                 f"output = {self.right['output'].formula}",
             )
             self.verdict.add("output", finding)
+        takes = any(role == "mask" for role, _ in self.understood["inputs"])
+        triangle = [n for n, text in enumerate(self._own_lines(), 1) if re.search(r"\b(tril|triu)\b", text)]
+        if triangle and not causal and not takes:
+            finding = Finding(
+                "mask_discarded", "weights", line=self._fill_line() or triangle[0], values={"name": "mask"}
+            )
+            finding.expected = f"weights = {self.right['weights'].formula}"
+            self.verdict.add("output", finding)
         if layout.shared:
             self.verdict.add(
                 "parameters",
@@ -351,6 +397,29 @@ class AttentionDiagnosis:
             error = self._error(outs, explanation)
         self.verdict.check(
             "output", "pass", "output_right_causal" if causal else "output_right", {"error": f"{error:.0e}"}
+        )
+
+    def _own_lines(self) -> list[str]:
+        """The lines of the file, those of functions that take no part left empty."""
+        lines = self.found.get("lines", [])
+        own, inside, made = set(self.found.get("where", {}).values()), False, []
+        for number, text in enumerate(lines, 1):
+            if re.match(r"\s*(async\s+)?def\b", text):
+                inside = number in own
+            elif re.match(r"\S", text):
+                inside = False
+            made.append(text if inside else "")
+        return made
+
+    def _fill_line(self) -> int:
+        """Where masked scores are filled."""
+        return next(
+            (
+                n
+                for n, text in enumerate(self._own_lines(), 1)
+                if re.search(r"masked_fill|where\(|inf\b", text)
+            ),
+            0,
         )
 
     def _return_line(self) -> int:
@@ -395,6 +464,7 @@ class AttentionDiagnosis:
         def rank(explanation: Explanation) -> tuple[int, int, int]:
             ids = {mistake.id for mistake in explanation.mistakes.values()}
             likely = int("query_key_swapped" in ids or "key_value_swapped" in ids)
+            likely += 2 * int("mask_fill_too_small" in ids)
             likely += int("causal_mask_reversed" in ids and "triu" in text) + int(
                 "mask_inverted" in ids and "triu" not in text
             )
@@ -412,7 +482,13 @@ class AttentionDiagnosis:
         records = self.records(kind or self.kind, probes.SEEDS[0], **header)
         values = explanation.values[0]
         site = self._site(mistake, name, values, records)
-        finding = Finding(mistake.id, name, line=site.line if site else self._forward_line())
+        # A ready-made part hides its steps.
+        line = (
+            site.line
+            if site
+            else next((int(at) for _, at in self.found.get("uses", [])), self._forward_line())
+        )
+        finding = Finding(mistake.id, name, line=line)
         if site is not None:
             finding.variable, finding.file = "" if site.target == "return" else site.target, site.file
         finding.yours = f"{name} = {mistake.step.formula}"
@@ -424,9 +500,19 @@ class AttentionDiagnosis:
             return self._taken(name, values[name], records, values)
         if mistake.id == "output_projection_missing":
             found = [m.record for form in _forms(values[name]) for m in records.matches(form, parts=False)]
-            return max(found, key=lambda record: record.order).site if found else None
+            last = max(found, key=lambda record: record.order, default=None)
+            named = [
+                record
+                for record in found
+                if role_of(record.site.target) == "o" or record.site.target in ("y", "result")
+            ]
+            return named[-1].site if named else last.site if last else None
         passed_on = mistake.id == "softmax_missing"
         match = self._match(records, values[name], passed_on)
+        if mistake.id in ("causal_mask_reversed", "mask_hides_diagonal") and not self._mask_named():
+            made = [n for n, text in enumerate(self._own_lines(), 1) if re.search(r"\b(tril|triu)\b", text)]
+            if made:
+                return Site(made[0], 0, made[0], 0, "", "", "", "")
         if mistake.id.startswith(MASK):
             masked = self._masking(records, values)
             if masked is not None and mistake.id not in ("mask_after_softmax",):
@@ -439,6 +525,9 @@ class AttentionDiagnosis:
             if match is not None:
                 return match
         return None
+
+    def _mask_named(self) -> bool:
+        return any(role == "mask" for role, _ in self.understood["inputs"])
 
     def _masking(self, records: Records, values: Mapping[str, Any]) -> Record | None:
         """The first record that is the scores, but for some of them."""
@@ -688,21 +777,11 @@ class AttentionDiagnosis:
 
     def _other_convention(self, name: str) -> bool:
         """Whether the learner says that true means hidden, as `nn.MultiheadAttention` does."""
-        if re.search(r"key_padding|padding_mask|pad_mask|attn_mask|attention_mask", name) and not re.search(
-            r"==\s*0|~", "\n".join(self._forward_text())
-        ):
-            pass
-        text = "\n".join(self.found.get("lines", []))
-        return bool(
-            re.search(
-                r"(true|1)\b[^.\n]{0,40}(ignore|mask(ed)?\b|hid|block|pad|not (allowed|attend)|가리|무시|막)",
-                text,
-                re.I,
-            )
-        ) or bool(re.search(r"padding", name))
-
-    def _forward_text(self) -> list[str]:
-        return list(self.found.get("lines", []))
+        lines = self.found.get("lines", [])
+        said = [line.partition("#")[2] for line in lines if "#" in line]
+        said += re.findall(r'"""(.*?)"""', "\n".join(lines), re.S)
+        hidden = r"(true|1)\b[^.\n]{0,30}(ignor|masked|hidden|hide|block|pad|not (allowed|attend)|가려|가리|무시|막)"
+        return any(re.search(hidden, text, re.I) for text in said) or "padding" in name
 
     def _mask_line(self) -> int:
         """Where forward should have used its mask."""
@@ -737,7 +816,7 @@ class AttentionDiagnosis:
             values.append(known)
         wrong = [m for m in self.wrong if m.id.startswith("mask_")]
         fills = [0.0]
-        fill = self._fill(form, values[0], right)
+        fill = self._fill(self.records("masked", probes.SEEDS[0], form=form), values[0], right)
         if fill is not None:
             fills = [fill]
         results: list[_MaskResult] = []
@@ -774,24 +853,24 @@ class AttentionDiagnosis:
             results, key=lambda result: order.index(next(iter(result.mistakes_of_mask.values())).id)
         )
 
-    def _fill(self, form: str, values: Mapping[str, Any], right: Mapping[str, Any]) -> float | None:
+    def _fill(self, records: Records, values: Mapping[str, Any], right: Mapping[str, Any]) -> float | None:
         """What stands in place of masked scores: a constant, or one that was added."""
         made = dict(values)
         for name in STEPS[:7]:
             made[name] = right[name].evaluate(made)
         scores, mask = made["scores"], np.broadcast_to(made["mask"], made["scores"].shape)
-        for record in self.records("masked", probes.SEEDS[0], form=form).all:
-            if record.value.dtype.kind != "f" or record.value.size != scores.size:
+        for record in records.all:
+            if record.value.dtype.kind != "f" or record.value.size not in (scores.size, scores[:, 0].size):
                 continue
-            for order in itertools.permutations(range(4)):
-                axes = scores.transpose(order)
-                hidden = mask.transpose(order) == 0
+            for axes, hidden in _laid_out(scores, mask == 0):
                 if axes.shape != record.value.shape and np.squeeze(axes).shape != record.squeezed.shape:
                     continue
                 value = record.value.reshape(axes.shape)
                 if not np.allclose(value[~hidden], axes[~hidden], rtol=1e-9) or np.allclose(value, axes):
                     continue
                 below, added = value[hidden], (value - axes)[hidden]
+                if not np.isfinite(below).all():
+                    return -np.inf
                 if np.ptp(below) <= 1e-9 * max(1, abs(below[0])):
                     return float(below[0])
                 if np.ptp(added) <= 1e-6 * max(1, abs(added[0])):
@@ -802,7 +881,7 @@ class AttentionDiagnosis:
 
     def _edges(self) -> None:
         data, arrays = first(self.parts.get("edges", []))
-        if data.get("wavers"):
+        if data.get("wavers") and "parameters_unregistered" not in self.verdict.ids():
             line = next(
                 (
                     n
@@ -827,7 +906,13 @@ class AttentionDiagnosis:
                 "masked_row", Finding("fully_masked_row_nan", "weights", line=self._softmax_line())
             )
         outs = self._outs("self")
-        if "alone" in arrays and not self.turned and outs and outs[0] and arrays["alone"].shape[1:] == outs[0][0].shape[1:]:
+        if (
+            "alone" in arrays
+            and not self.turned
+            and outs
+            and outs[0]
+            and arrays["alone"].shape[1:] == outs[0][0].shape[1:]
+        ):
             if np.isfinite(arrays["alone"]).all() and not np.allclose(
                 arrays["alone"][0], outs[0][0][0], atol=1e-8
             ):
@@ -905,6 +990,16 @@ def _forms(value: Any) -> Iterator[Any]:
         yield value.swapaxes(0, 1).reshape(A * B, T, K)
     elif value.ndim == 3:
         yield value.reshape(-1, value.shape[-1])
+
+
+def _laid_out(scores: Any, hidden: Any) -> Iterator[tuple[Any, Any]]:
+    """Scores and what is hidden of them in every order of axes, with heads among the batch, and head by head."""
+    for order in itertools.permutations(range(4)):
+        yield scores.transpose(order), hidden.transpose(order)
+    B, A, T, S = scores.shape
+    yield scores.reshape(B * A, T, S), hidden.reshape(B * A, T, S)
+    for head in range(A):
+        yield scores[:, head], hidden[:, head]
 
 
 def _score_forms(scores: Any) -> Iterator[Any]:

@@ -73,7 +73,7 @@ class AttentionRun:
             {
                 "part": "understood", "sizes": dict(self.sizes), "inputs": self.inputs, "parameters": parameters,
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
-                "missing": self.plain.missing, "gradient": self._gradients(module), "optional": self._mask_argument() is not None,
+                "missing": self.plain.missing, "repeated": self._repeated(module), "gradient": self._gradients(module), "optional": self._mask_argument() is not None,
             }, {},
         )  # fmt: skip
         for seed in probes.SEEDS:
@@ -117,12 +117,18 @@ class AttentionRun:
                 known[argument.name] = values[role]
             elif argument.required:
                 unknown.append(argument)
+        roles_known = [role_of(name, SIZES) for name in known]
+        if not unknown and {"A", "M", "K"} <= set(roles_known):
+            # Where the length of a head is free, one with which the heads together are no token's length.
+            yield {name: 5 if role_of(name, SIZES) == "K" else value for name, value in known.items()}
         pool = ["A", "M", "T", "K", "dropout"]
         for roles in itertools.islice(itertools.permutations(pool, len(unknown)), 30):
             yield {
                 **known,
                 **{argument.name: values[role] for argument, role in zip(unknown, roles, strict=True)},
             }
+        if not unknown and self.crash.get("sure"):
+            return  # All was given by name.
         # A name may mean something else here.
         required = [argument for argument in arguments if argument.required]
         if 0 < len(required) <= 4:
@@ -361,6 +367,16 @@ class AttentionRun:
 
         look(module, "", 0)
         return found
+
+    def _repeated(self, module: Any) -> list[str]:
+        """Names under which a parameter is known that has another name already."""
+        seen: set[int] = set()
+        made = []
+        for name, p in module.named_parameters(remove_duplicate=False):
+            if id(p) in seen:
+                made.append(name)
+            seen.add(id(p))
+        return made
 
     def _parameters(self, module: Any) -> list[list[Any]]:
         return [[name, list(p.shape), kind, known] for name, p, kind, known in self._all(module)]

@@ -64,7 +64,9 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     if program.refusal:
         return program
     if program.name:
-        program.functions = [name for name, nodes in top.all.items() if name in top.own and _takes_model(nodes[-1])]
+        program.functions = [
+            name for name, nodes in top.all.items() if name in top.own and _takes_model(nodes[-1])
+        ]
     roots = [program.name, *program.functions] if program.name else program.functions
     program.body = top.closure(roots)
     for name in sorted(top.twice & {getattr(node, "name", "") for node in program.body}):
@@ -274,8 +276,16 @@ def _chosen(top: _Top, target: str, only: str) -> Program:
     if scored and max(scored)[0] > 0:
         _, _, _, kind, name = max(scored)
         return Program(kind, name)
+    if only in functions:
+        functions = [only]
     used = _features(top.closure(functions))
-    if not only and functions and {"product", "exp"} <= used and "torch" not in used and "keras" not in used:
+    if (
+        (not only or only in functions)
+        and functions
+        and {"product", "exp"} <= used
+        and "torch" not in used
+        and "keras" not in used
+    ):
         if target in ("", "two-layer"):
             return Program("two-layer", "", functions)
     return Program("", "", refusal=_refusal(top, classes, functions, target))
@@ -458,6 +468,14 @@ def _misspelt(program: Program, top: _Top) -> None:
             for place in places:
                 place.attr = defined
         for name, method in methods.items():
+            if "__init__" not in methods and re.fullmatch(
+                r"_{1,2}(init|int|inti|intit|ini)_{0,2}|init_{1,2}", name
+            ):
+                program.findings.append(
+                    {"id": "method_misspelt", "line": method.lineno, "name": name, "meant": "__init__"}
+                )
+                method.name = "__init__"
+                continue
             meant = _slip(name)
             if name in renamed or not meant:
                 continue

@@ -1,7 +1,7 @@
 """What happens in the sandbox: a file is read, the implementation in it found, and run on the probes."""
 
 import ast
-import sys
+import warnings
 from typing import Any
 
 from clearhead.checking import attentions, find, networks, source
@@ -9,7 +9,6 @@ from clearhead.checking import attentions, find, networks, source
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     """Answer one job: `name` and `text` of a file, its `modules`, a `target` or none, one class `only` or none."""
-    sys.setrecursionlimit(3000)
     content = bytes(arrays["content"])
     read = source.read(job["name"], content)
     modules = {name: source.read(f"{name}.py", bytes(arrays[f"module/{name}"])) for name in job["modules"]}
@@ -25,41 +24,41 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     )  # fmt: skip
     if program.refusal:
         return
-    if program.target == "two-layer":
-        networks.NetworkRun(program, read, modules, send).run()
-    else:
-        attentions.AttentionRun(program, read, modules, send).run()
+    run = networks.NetworkRun if program.target == "two-layer" else attentions.AttentionRun
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run(program, read, modules, send).run()
+
+
+READY = (
+    "scaled_dot_product_attention",
+    "MultiheadAttention",
+    "multi_head_attention_forward",
+    "MLPClassifier",
+)
 
 
 def uses(program: find.Program) -> list[list[Any]]:
-    """Ready-made parts that stand for what the learner was to write: their names and lines."""
-    ready = (
-        "scaled_dot_product_attention",
-        "MultiheadAttention",
-        "multi_head_attention_forward",
-        "MLPClassifier",
-        "clearhead",
-    )
+    """Ready-made parts that stand for what the learner was to write: their names and lines.
+
+    >>> from clearhead.checking.source import read
+    >>> text = b"import torch.nn.functional as F\nclass A:\n  def forward(self, q): return F.scaled_dot_product_attention(q, q, q)\n"
+    >>> uses(find.Program("attention", "A", body=read("a.py", text).tree.body))
+    [['scaled_dot_product_attention', 3]]
+    """
     found = []
     for node in program.body:
         for part in ast.walk(node):
-            word = (
-                part.attr
-                if isinstance(part, ast.Attribute)
-                else part.id
-                if isinstance(part, ast.Name)
-                else ""
-            )
-            if isinstance(part, ast.ImportFrom | ast.Import):
-                names = [alias.name for alias in part.names] + [getattr(part, "module", "") or ""]
-                word = next(
-                    (
-                        name.partition(".")[0]
-                        for name in names
-                        if name.partition(".")[0] in ready or name in ready
-                    ),
-                    "",
-                )
-            if word in ready:
-                found.append([word, part.lineno])
+            if isinstance(part, ast.Attribute | ast.Name):
+                word = part.attr if isinstance(part, ast.Attribute) else part.id
+                if word in READY:
+                    found.append([word, part.lineno])
+            elif isinstance(part, ast.ImportFrom) and (part.module or "").partition(".")[0] == "clearhead":
+                # Its helpers for products are no answer.
+                if not (part.module or "").endswith((".linear", ".blas", ".machine")):
+                    found.append(["clearhead", part.lineno])
+            elif isinstance(part, ast.Import) and any(
+                alias.name.partition(".")[0] == "clearhead" for alias in part.names
+            ):
+                found.append(["clearhead", part.lineno])
     return found

@@ -67,5 +67,8 @@ def mask(seed: int, B: int, T: int) -> NDArray[Any]:
     draw = np.random.default_rng([seed, 4, B, T])
     allowed = draw.random((B, T, T)) < 0.6
     allowed |= np.eye(T, dtype=bool)
-    allowed[:, 0, -1], allowed[:, -1, 0] = False, True
+    # Something is hidden from every query, and not from all the same.
+    for row in range(T):
+        allowed[:, row, (row + 2) % T] = False
+    allowed[:, -1, 0] = True
     return allowed

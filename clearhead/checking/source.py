@@ -14,6 +14,7 @@ from typing import Any
 
 _MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _OTHER_LANGUAGE = re.compile(r"^\s*%%(?!time|capture|timeit)\w+")
+_TIMED = re.compile(r"^(\s*)%{1,2}(?:time|timeit|prun)\s+(?!-)(?=\S)")
 _SHELL = re.compile(r"^(\s*)(\w+\s*=\s*)[!%].*$")
 
 
@@ -103,7 +104,7 @@ def _joined(notebook: Any) -> tuple[str, list[tuple[int, int]]]:
         cells.append((len(lines) + 1, number))
         if _OTHER_LANGUAGE.match(text):
             text = "\n" * text.count("\n")
-        text = "\n".join(_SHELL.sub(r"\1\2None", line) for line in text.split("\n"))
+        text = "\n".join(_SHELL.sub(r"\1\2None", _TIMED.sub(r"\1", line)) for line in text.split("\n"))
         lines += text.split("\n")
     return "\n".join(lines), cells
 

@@ -293,6 +293,12 @@ def mask_hides_diagonal(scores, mask, itself):
     return _softmax(np.where(mask * (1 - itself), scores, -np.inf))
 
 
+def mask_hides_diagonal__filled(scores, mask, itself):
+    """weights[B,A,T,S] = softmax_S(scores ⊙ mask ⊙ (1 - itself) - 1000000000 (1 - mask ⊙ (1 - itself))): a token may not attend to itself."""
+    allowed = mask * (1 - itself)
+    return _softmax(scores * allowed - 1e9 * (1 - allowed))
+
+
 def causal_mask_reversed(scores, mask):
     """weights[B,A,T,S] = softmax_S(scores where [mask = 0]): each token sees only what comes after it."""
     return _softmax(np.where(mask == 0, scores, -np.inf))
