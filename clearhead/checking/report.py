@@ -13,8 +13,8 @@ from clearhead.checking.telling import Telling, base
 from clearhead.checking.wording import Wording, default_language
 
 VERSION = 1  # Of the JSON; a key that goes or changes its meaning counts it up.
-# Without this check nothing is known of an implementation, whatever else passes.
-ESSENTIAL = {"two-layer": "forward", "attention": "output"}
+# Without these checks too little is known of an implementation, whatever else passes.
+ESSENTIAL = {"two-layer": ("forward", "backward"), "attention": ("output",)}
 
 
 @dataclass(repr=False)
@@ -57,16 +57,18 @@ class Report:
 
     @property
     def passed(self) -> bool | NotPassed:
-        """True if no error was found and the forward pass is right; else a false that carries the report.
+        """True if no error was found and what matters was seen to be right; else a false that carries the report.
+
+        What matters is the output, and of a network the gradients too, which are what it is about.
 
         `assert check(MyNet).passed` then fails with the report as its message.
         """
         return True if self._passes() else NotPassed(self)
 
     def _passes(self) -> bool:
-        essential = (check for check in self.checks if check.name == ESSENTIAL.get(self.target))
-        right = any(check.status in ("pass", "warning") for check in essential)
-        return right and not self.reason and not self._has_errors()
+        right = {check.name for check in self.checks if check.status in ("pass", "warning")}
+        essential = ESSENTIAL.get(self.target, ())
+        return bool(essential) and right.issuperset(essential) and not self.reason and not self._has_errors()
 
     def _has_errors(self) -> bool:
         wrong = any(finding.severity == "error" for finding in self.findings)

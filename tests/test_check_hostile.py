@@ -1,0 +1,142 @@
+"""Submissions that try to pass without being right, or to do harm: each is stopped or fails, and is named."""
+
+import os
+from pathlib import Path
+
+import pytest
+from test_checking_source import NETWORK
+
+from clearhead.checking.run import Checker
+from clearhead.checking.submissions import Submission
+
+
+@pytest.fixture(scope="module")
+def checker():
+    with Checker("full") as made:
+        yield made
+
+
+@pytest.fixture
+def isolated(checker):
+    """A checker whose isolation is full; without it a test is skipped, or fails if it is required."""
+    report = checker.check(Submission("net.py", NETWORK.encode()))
+    if report.isolation != "full":
+        if "isolation" in os.environ.get("CLEARHEAD_REQUIRE", ""):
+            pytest.fail(f"isolation is {report.isolation}: {report.why}")
+        pytest.skip(f"isolation is {report.isolation} here")
+    return checker
+
+
+def with_forward(body):
+    """The right network, whose forward first does something else."""
+    lines = body.strip("\n").split("\n")
+    marker = "    def forward(self, X):\n"
+    return NETWORK.replace(marker, marker + "".join(f"        {line}\n" for line in lines))
+
+
+def wrong(text):
+    """The same with a mistake in it."""
+    return text.replace("* self.h * (1 - self.h)", "")
+
+
+CHEATS = {
+    "frames are searched for an answer": """
+import sys
+frame = sys._getframe()
+while frame is not None:
+    for name, value in list(frame.f_locals.items()):
+        if "expected" in name or "right" in name or "verdict" in name:
+            raise KeyError(name)
+    frame = frame.f_back
+""",
+    "objects in memory are searched": """
+import gc
+for thing in gc.get_objects():
+    if type(thing).__name__ in ("Verdict", "Finding", "Mistake", "Step"):
+        thing.__dict__.clear()
+""",
+    "comparisons are patched": """
+np.allclose = np.array_equal = np.isclose = lambda *a, **k: True
+np.linalg.norm = lambda *a, **k: 0.0
+""",
+    "the recorder is silenced": """
+import sys
+sys.modules["learner"].__dict__["__record__"] = lambda site, value: value
+""",
+    "the reference is imported": """
+try:
+    from clearhead import TwoLayerNN
+    self.__class__ = TwoLayerNN
+except ImportError:
+    pass
+""",
+    "modules are replaced": """
+import sys
+for name in list(sys.modules):
+    if "clearhead" in name:
+        sys.modules[name] = None
+""",
+}
+
+
+@pytest.mark.parametrize("how", CHEATS)
+def test_a_wrong_network_does_not_pass_by_a_trick(checker, how):
+    report = checker.check(Submission("net.py", wrong(with_forward(CHEATS[how])).encode()))
+    assert not report.passed, how
+
+
+STOPPED = {
+    "it leaves early": ("import os\nos._exit(0)", "stopped"),
+    "it exits": ("raise SystemExit(0)", "forward"),
+    "it never ends": ("while True: pass", "stopped"),
+    "it prints without end": ("while True: print('x' * 100000)\n", "stopped"),
+    "it takes all memory": ("self.big = [bytearray(1 << 28) for _ in range(100)]", ""),
+    "it recurses": ("return self.forward(X)", "forward"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", STOPPED)
+def test_what_does_not_end_by_itself_is_stopped_and_does_not_pass(checker, what):
+    report = checker.check(Submission("net.py", with_forward(STOPPED[what][0]).encode()))
+    assert not report.passed
+    assert report.exit_code in (1, 2)
+    assert checker.check(Submission("net.py", NETWORK.encode())).passed, "the next one is checked as ever"
+
+
+OUTSIDE = {
+    "it reads a file": "open('/etc/passwd').read()",
+    "it lists a folder": "import os\nos.listdir('/root')",
+    "it writes a file": "open('/tmp/clearhead_was_here', 'w').write('x')",
+    "it calls home": "import socket\nsocket.create_connection(('127.0.0.1', 9), 1)",
+    "it starts a process": "import subprocess\nsubprocess.run(['true'])",
+    "it kills its parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
+}
+
+
+@pytest.mark.parametrize("what", OUTSIDE)
+def test_full_isolation_refuses_what_reaches_outside(isolated, what):
+    report = isolated.check(Submission("net.py", with_forward(OUTSIDE[what]).encode()))
+    assert not report.passed
+    assert not Path("/tmp/clearhead_was_here").exists()
+    crashed = [finding for finding in report.findings if finding.id == "crash"]
+    assert crashed
+    assert "Permission" in crashed[0].values["message"] or "not permitted" in crashed[0].values["message"]
+
+
+def test_a_refused_attempt_that_is_caught_changes_nothing(isolated):
+    text = with_forward("try:\n    open('/etc/passwd').read()\nexcept OSError:\n    pass")
+    assert isolated.check(Submission("net.py", text.encode())).passed
+
+
+def test_a_file_that_trains_for_ever_when_imported_is_checked(checker):
+    text = NETWORK + "\nimport time\nwhile True:\n    time.sleep(1)\n"
+    assert checker.check(Submission("net.py", text.encode())).passed
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"((((" * 5000, b"x = " + b"-" * 20000 + b"1", b"\xff\xfe\x00"])
+def test_a_file_that_exhausts_a_parser_is_refused(checker, content):
+    report = checker.check(Submission("net.py", content))
+    assert not report.passed
+    named = [finding.id for finding in report.findings]
+    assert report.exit_code == 2 or named[0] in ("syntax_error", "stopped_memory")

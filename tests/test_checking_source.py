@@ -1,0 +1,214 @@
+"""What is read of a learner's file, whatever its encoding, and what of it is taken."""
+
+import ast
+import json
+
+import pytest
+from test_checking import errors, verdict_of
+
+from clearhead.checking.find import find
+from clearhead.checking.source import read
+
+NETWORK = '''\
+import numpy as np
+
+
+class Net:
+    """다층 신경망"""
+
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(n_hidden)
+        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+        self.b2 = np.zeros(n_out)
+
+    def forward(self, X):
+        self.h = sigmoid(X @ self.W1 + self.b1)
+        scores = self.h @ self.W2 + self.b2
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def backward(self, X, Y, y):
+        d2 = (y - Y) / len(X)
+        d1 = d2 @ self.W2.T * self.h * (1 - self.h)
+        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2, "b2": d2.sum(0)}
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+'''
+
+
+def found(text, name="net.py", **asked):
+    return find(read(name, text if isinstance(text, bytes) else text.encode()), **asked)
+
+
+def notebook(*cells):
+    made = [{"cell_type": kind, "source": text, "metadata": {}} for kind, text in cells]
+    return json.dumps({"cells": made, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}).encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_a_file_is_read_in_the_encodings_that_editors_write(encoding):
+    source = read("net.py", NETWORK.encode(encoding))
+    assert "다층 신경망" in source.text
+    assert source.broken == []
+    assert bool(source.notes) == (encoding == "cp949")
+
+
+def test_a_declared_encoding_is_believed():
+    assert "É" in read("a.py", b"# coding: latin-1\nx = '\xc9'\n").text
+
+
+def test_a_notebook_is_one_program_and_its_lines_have_cells():
+    cells = [("markdown", "# Net"), ("code", "%matplotlib inline\n!pip install x\nimport numpy as np"), ("code", "def f(x):\n    return np.exp(x)")]
+    source = read("a.ipynb", notebook(*cells))
+    line = source.text.split("\n").index("    return np.exp(x)") + 1
+    assert source.place(line) == "cell 3, line 2"
+    assert [type(node).__name__ for node in source.tree.body] == ["Import", "FunctionDef"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "left"),
+    [
+        ("%time x = 1", "x = 1"),
+        ("%%time\nx = 1", "x = 1"),
+        ("%%bash\nls -l", ""),
+        ("y = !ls", "y = None"),
+        ("x?", ""),
+        ("z = 7 \\\n  % 3", "z = 7 % 3"),
+    ],
+)
+def test_magics_are_dropped_and_python_stays(cell, left):
+    assert ast.dump(read("a.ipynb", notebook(("code", cell))).tree) == ast.dump(ast.parse(left))
+
+
+def test_a_syntax_error_takes_only_its_function_with_it():
+    text = NETWORK.replace("return 1 / (1 + np.exp(-z))", "return 1 / (1 + np.exp(-z)") + "\nlast = 1\n"
+    source = read("net.py", text.encode())
+    assert len(source.broken) == 1
+    assert "class Net" in ast.unparse(source.tree)
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["syntax_error"]
+    assert verdict.findings[0].line == 26
+
+
+def test_two_syntax_errors_are_both_found():
+    text = "def f(:\n    pass\n\nx = 1\n\ndef g(a b):\n    return 1\n"
+    assert [broken.line for broken in read("a.py", text.encode()).broken] == [1, 6]
+
+
+def test_training_and_plots_at_the_top_level_are_not_taken():
+    text = NETWORK + "\nimport matplotlib.pyplot as plt\nnet = Net(1, 2, 3)\nplt.show()\nraise SystemExit\n"
+    taken = [ast.unparse(node).split("\n")[0] for node in found(text).body]
+    assert taken == ["import numpy as np", "class Net:", "def sigmoid(z):"]
+
+
+def test_constants_and_helpers_that_are_needed_go_along():
+    text = NETWORK.replace("1 / (1 + np.exp(-z))", "ONE / (ONE + exp(-z))") + "\nONE = 1.0\nfrom numpy import exp\nOTHER = 2\n"
+    taken = "\n".join(ast.unparse(node) for node in found(text).body)
+    assert "ONE = 1.0" in taken
+    assert "from numpy import exp" in taken
+    assert "OTHER" not in taken
+    assert errors(verdict_of(text)) == []
+
+
+def test_a_name_that_nothing_defines_is_said_with_its_line():
+    verdict = verdict_of(NETWORK.replace("d2.sum(0)}", "d3.sum(0)}"))
+    assert [(f.id, f.line, f.values["name"]) for f in verdict.findings] == [("name_undefined", 22, "d3")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [("def forward(", "def forwad(", 13), ("def backward(", "def backwrad(", 19)],
+)
+def test_a_method_that_is_misspelt_is_said(old, new, line):
+    text = NETWORK.replace(old, new)
+    verdict = verdict_of(text)
+    assert [(f.id, f.line) for f in verdict.findings if f.severity == "error"] == [("method_misspelt", line)]
+
+
+def test_a_call_of_a_misspelt_method_is_said_and_the_rest_goes_on():
+    text = NETWORK.replace("self.h = sigmoid(", "self.h = self.sigmiod(") .replace(
+        "def sigmoid(z):\n    return", "    def sigmoid(self, z):\n        return"
+    )  # fmt: skip
+    lines = text.split("\n")
+    start = lines.index("    def sigmoid(self, z):")
+    verdict = verdict_of("\n".join(lines[: start - 2] + lines[start:]))
+    assert errors(verdict) == ["method_misspelt"]
+    assert verdict.checks["forward"].status == "pass"
+
+
+def test_of_two_classes_of_one_name_the_last_counts():
+    broken = NETWORK.replace("* self.h * (1 - self.h)", "")
+    verdict = verdict_of(broken.replace("def sigmoid", "def old_sigmoid") + "\n\n" + NETWORK)
+    assert errors(verdict) == []
+    assert "defined_twice" in verdict.ids()
+
+
+SKELETON = '''\
+import numpy as np
+
+
+class TwoLayerNN:
+    def __init__(self, input_dim, num_hiddens, num_classes):
+        self.params = self.initialize_parameters(input_dim, num_hiddens, num_classes)
+
+    def initialize_parameters(self, input_dim, num_hiddens, num_classes):
+        return {
+            "W1": np.random.randn(input_dim, num_hiddens) * np.sqrt(1 / input_dim),
+            "b1": np.zeros(num_hiddens),
+            "W2": np.random.randn(num_hiddens, num_classes) * np.sqrt(1 / num_hiddens),
+            "b2": np.zeros(num_classes),
+        }
+
+    def forward(self, X):
+        z1 = X @ self.params["W1"] + self.params["b1"]
+        h = 1 / (1 + np.exp(-z1))
+        z2 = h @ self.params["W2"] + self.params["b2"]
+        e = np.exp(z2 - z2.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True), {"h": h}
+
+    def backward(self, X, Y, cache):
+        {body}
+'''
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["pass", "...", "raise NotImplementedError", "# TODO: your code\n        dW1 = None\n        return dW1"],
+)
+def test_what_is_not_written_yet_is_no_error(body):
+    verdict = verdict_of(SKELETON.replace("{body}", body))
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "not_written"
+    assert verdict.checks["forward"].status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import torch.nn as nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.a = nn.Linear(4, 3)\n    def forward(self, x):\n        return self.a(x).relu()\n", "a network in PyTorch is not checked yet"),
+        ("import numpy as np\nclass MultiHeadAttention:\n    def forward(self, q, k, v):\n        s = q @ k.T\n        return np.exp(s) @ v\n", "attention in NumPy is not checked yet"),
+        ("import tensorflow as tf\nmodel = tf.keras.Sequential()\ndef f(x):\n    return tf.nn.softmax(x)\n", "written for another framework"),
+        ("x = 1\n", "no class and no function"),
+    ],
+)  # fmt: skip
+def test_what_is_not_checked_is_said_in_one_sentence(text, words):
+    program = found(text)
+    assert program.target == ""
+    assert words in program.refusal
+
+
+def test_a_module_of_the_same_folder_goes_along():
+    head, tail = NETWORK.split("\n\ndef sigmoid")
+    text = head.replace("import numpy as np", "import numpy as np\nfrom helpers import sigmoid")
+    assert errors(verdict_of(text, modules={"helpers": "import numpy as np\ndef sigmoid" + tail})) == []
+
+
+def test_a_mistake_in_a_module_of_the_same_folder_is_found_there():
+    head, _ = NETWORK.split("\n\ndef sigmoid")
+    text = head.replace("import numpy as np", "import numpy as np\nfrom helpers import sigmoid")
+    verdict = verdict_of(text, modules={"helpers": "import numpy as np\n\n\ndef sigmoid(z):\n    return z\n"})
+    finding = next(f for f in verdict.findings if f.id == "hidden_without_activation")
+    assert (finding.file, finding.line) == ("helpers.py", 5)
