@@ -1,8 +1,8 @@
 """What `clearhead check` costs, and how many planted mistakes it names.
 
-    python benchmarks/check.py                 times: one file cold, a hundred at once
-    python benchmarks/check.py --mistakes      planted mistakes, pairs, mixtures
-    python benchmarks/check.py --files FOLDER  what is said of other people's files (kept elsewhere)
+python benchmarks/check.py                 times: one file cold, a hundred at once
+python benchmarks/check.py --mistakes      planted mistakes, pairs, mixtures
+python benchmarks/check.py --files FOLDER  what is said of other people's files (kept elsewhere)
 """
 
 import argparse
@@ -33,7 +33,9 @@ def cold(file, repeats):
 
 def hundred(folder):
     """A hundred different files: each style with a comment that makes it another file."""
-    styles = [path for path in sorted(LEARNERS.glob("*_*.py")) if path.stem.startswith(("network_", "attention_"))]
+    styles = [
+        path for path in sorted(LEARNERS.glob("*_*.py")) if path.stem.startswith(("network_", "attention_"))
+    ]
     files = []
     for number in range(100):
         source = styles[number % len(styles)]
@@ -48,7 +50,10 @@ def times():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("| what | median s | least | most |\n|---|---|---|---|")
-        for what, style in (("one NumPy file, cold", "network_hangul"), ("one torch file, cold", "attention_plain")):
+        for what, style in (
+            ("one NumPy file, cold", "network_hangul"),
+            ("one torch file, cold", "attention_plain"),
+        ):
             seconds = cold(LEARNERS / f"{style}.py", 7)
             print(f"| {what} | " + " | ".join(f"{value:.2f}" for value in seconds) + " |")
         files = hundred(folder)
@@ -71,7 +76,9 @@ def mistakes():
     import mixtures
     import test_checking as tests
 
-    print("| planted mistakes | of | named | at their line | nothing else called an error |\n|---|---|---|---|---|")
+    print(
+        "| planted mistakes | of | named | at their line | nothing else called an error |\n|---|---|---|---|---|"
+    )
     for kind in ("network", "attention"):
         plants = [plant for plant in tests.PLANTS if plant.style.startswith(kind)]
         named = placed = alone = 0
@@ -87,7 +94,9 @@ def mistakes():
     print("\n| pairs | of | both named |\n|---|---|---|")
     for make, wrong in ((mixtures.network, mixtures.WRONG), (mixtures.attention, mixtures.ATTENTION_WRONG)):
         pairs = mixtures.pairs(wrong)
-        both = sum({*pair} <= tests.ids(tests.verdict_of(make(seed, pair))) for seed, pair in enumerate(pairs))
+        both = sum(
+            {*pair} <= tests.ids(tests.verdict_of(make(seed, pair))) for seed, pair in enumerate(pairs)
+        )
         print(f"| {make.__name__} | {len(pairs)} | {both} ({100 * both / len(pairs):.0f} %) |")
     accused = 0
     for seed in range(100):
@@ -99,18 +108,26 @@ def mistakes():
 
 def other_files(folder):
     files = sorted(path for path in Path(folder).rglob("*") if path.suffix in (".py", ".ipynb"))
-    ran = subprocess.run([*COMMAND, *map(str, files), "--json", "--fresh"], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*COMMAND, *map(str, files), "--json", "--fresh"], capture_output=True, text=True, check=False
+    )
     reports = json.loads(ran.stdout)
     print("| file | class | pass | errors and warnings |\n|---|---|---|---|")
     for report in reports:
         found = [f"{f['id']} (line {f['line']})" for f in report["findings"] if f["severity"] != "note"]
-        print(f"| {Path(report['file']).name} | {report['class'] or '-'} | {report['passed']} | {', '.join(found) or 'none'} |")
-    counts = np.array([(bool(r["passed"]), any(f["severity"] == "error" for f in r["findings"])) for r in reports])
+        print(
+            f"| {Path(report['file']).name} | {report['class'] or '-'} | {report['passed']} | {', '.join(found) or 'none'} |"
+        )
+    counts = np.array(
+        [(bool(r["passed"]), any(f["severity"] == "error" for f in r["findings"])) for r in reports]
+    )
     print(f"\n{len(reports)} files: {counts[:, 0].sum()} understood, {counts[:, 1].sum()} with an error")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mistakes", action="store_true")
     parser.add_argument("--files", metavar="FOLDER")
     asked = parser.parse_args()

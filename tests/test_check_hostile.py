@@ -134,7 +134,9 @@ def test_a_file_that_trains_for_ever_when_imported_is_checked(checker):
     assert checker.check(Submission("net.py", text.encode())).passed
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"((((" * 5000, b"x = " + b"-" * 20000 + b"1", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00" * 100, b"((((" * 5000, b"x = " + b"-" * 20000 + b"1", b"\xff\xfe\x00"]
+)
 def test_a_file_that_exhausts_a_parser_is_refused(checker, content):
     report = checker.check(Submission("net.py", content))
     assert not report.passed

@@ -61,7 +61,11 @@ def test_a_declared_encoding_is_believed():
 
 
 def test_a_notebook_is_one_program_and_its_lines_have_cells():
-    cells = [("markdown", "# Net"), ("code", "%matplotlib inline\n!pip install x\nimport numpy as np"), ("code", "def f(x):\n    return np.exp(x)")]
+    cells = [
+        ("markdown", "# Net"),
+        ("code", "%matplotlib inline\n!pip install x\nimport numpy as np"),
+        ("code", "def f(x):\n    return np.exp(x)"),
+    ]
     source = read("a.ipynb", notebook(*cells))
     line = source.text.split("\n").index("    return np.exp(x)") + 1
     assert source.place(line) == "cell 3, line 2"
@@ -105,7 +109,10 @@ def test_training_and_plots_at_the_top_level_are_not_taken():
 
 
 def test_constants_and_helpers_that_are_needed_go_along():
-    text = NETWORK.replace("1 / (1 + np.exp(-z))", "ONE / (ONE + exp(-z))") + "\nONE = 1.0\nfrom numpy import exp\nOTHER = 2\n"
+    text = (
+        NETWORK.replace("1 / (1 + np.exp(-z))", "ONE / (ONE + exp(-z))")
+        + "\nONE = 1.0\nfrom numpy import exp\nOTHER = 2\n"
+    )
     taken = "\n".join(ast.unparse(node) for node in found(text).body)
     assert "ONE = 1.0" in taken
     assert "from numpy import exp" in taken
@@ -146,7 +153,7 @@ def test_of_two_classes_of_one_name_the_last_counts():
     assert "defined_twice" in verdict.ids()
 
 
-SKELETON = '''\
+SKELETON = """\
 import numpy as np
 
 
@@ -171,7 +178,7 @@ class TwoLayerNN:
 
     def backward(self, X, Y, cache):
         {body}
-'''
+"""
 
 
 @pytest.mark.parametrize(

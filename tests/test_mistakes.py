@@ -99,26 +99,29 @@ def test_a_right_step_is_read_without_importing_torch():
 
 def test_severities_are_those_of_known_ids():
     known = set(texts("en"))
-    assert known >= WARNINGS and known >= NOTES
+    assert known >= WARNINGS
+    assert known >= NOTES
     assert not WARNINGS & NOTES
     assert severity("scale_missing") == "error"
 
 
 LISTED = """
-init_not_xavier init_zero_weights init_random_biases init_shape_wrong hidden_without_activation bias_missing
-softmax_wrong_axis softmax_over_batch softmax_overflow cache_aliases_parameters loss_log_of_zero loss_summed
-loss_averaged_over_classes loss_not_the_one_differentiated loss_sign gradient_not_averaged gradient_averaged_twice
-slope_forgotten slope_of_activated_value slope_applied_twice slope_of_another_activation bias_gradient_wrong_axis
-bias_gradient_scalar bias_gradient_before_slope gradient_sign update_before_use update_ascends
-parameter_never_updated train_returns_early train_without_shuffling last_batch_dropped
-labels_not_shuffled_with_inputs accuracy_as_fraction accuracy_wrong_axis regularisation_gradient scale_missing
-scale_by_model_dim scale_without_root scale_multiplied split_without_transpose merge_without_transpose
-attends_across_heads softmax_over_queries softmax_over_heads softmax_missing output_projection_missing
-query_key_swapped key_value_swapped attention_transposed projection_unused projection_reused argument_ignored
-parameters_unregistered projection_shared_by_heads mask_inverted mask_fill_too_small mask_discarded mask_on_queries
-mask_after_softmax mask_multiplied_before_softmax mask_hides_diagonal causal_mask_reversed fully_masked_row_nan
-dropout_in_eval residual_added syntax_error name_undefined method_misspelt crash
-""".split()
+init_not_xavier init_zero_weights init_random_biases init_shape_wrong hidden_without_activation
+bias_missing softmax_wrong_axis softmax_over_batch softmax_overflow cache_aliases_parameters
+loss_log_of_zero loss_summed loss_averaged_over_classes loss_not_the_one_differentiated loss_sign
+gradient_not_averaged gradient_averaged_twice slope_forgotten slope_of_activated_value
+slope_applied_twice slope_of_another_activation bias_gradient_wrong_axis bias_gradient_scalar
+bias_gradient_before_slope gradient_sign update_before_use update_ascends parameter_never_updated
+train_returns_early train_without_shuffling last_batch_dropped labels_not_shuffled_with_inputs
+accuracy_as_fraction accuracy_wrong_axis regularisation_gradient scale_missing scale_by_model_dim
+scale_without_root scale_multiplied split_without_transpose merge_without_transpose
+attends_across_heads softmax_over_queries softmax_over_heads softmax_missing
+output_projection_missing query_key_swapped key_value_swapped attention_transposed projection_unused
+projection_reused argument_ignored parameters_unregistered projection_shared_by_heads mask_inverted
+mask_fill_too_small mask_discarded mask_on_queries mask_after_softmax mask_multiplied_before_softmax
+mask_hides_diagonal causal_mask_reversed fully_masked_row_nan dropout_in_eval residual_added
+syntax_error name_undefined method_misspelt crash
+""".split()  # noqa: SIM905
 
 
 @pytest.mark.parametrize("identity", LISTED)

@@ -27,7 +27,8 @@ def right_steps(module: str) -> Mapping[str, Step]:
     'softmax_S(scores where mask)'
     """
     spec = find_spec("clearhead")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     path = Path(next(iter(spec.submodule_search_locations))) / f"{module}.py"
     tree = ast.parse(path.read_text("utf-8"))
     # Their docstrings and parameters are all that is read here.
@@ -148,19 +149,9 @@ class Records:
     def made(self, value: Array, *, scaled: bool = False, passed_on: bool = False) -> Match | None:
         """The record at which a value was made: the first; of one that was only passed on, its last name."""
         found = sorted(self.matches(value, scaled=scaled), key=lambda match: match.record.order)
-        whole = found
-        if passed_on:
-            origin = whole[0].record.site if whole else None
-            word = re.findall(r"\w+", origin.target)[-1:] if origin else []
-            later = [
-                m for m in whole[1:]
-                if origin and m.record.site.target and (
-                    m.record.site.target != "return" or m.record.site.function != origin.function
-                ) and not (word and re.search(rf"\b{word[0]}\b", m.record.site.target))
-            ]  # fmt: skip
-            named = [match for match in whole if match.record.site.target not in ("", "return")]
-            return next(iter([*(later if word or not named else []), *named, *later, *whole]), None)
-        exact = [match for match in whole if abs(match.factor - 1) < 1e-9] or whole
+        if passed_on and found:
+            return _handed_on(found)
+        exact = [match for match in found if abs(match.factor - 1) < 1e-9] or found
         return next(iter(exact), None)
 
     def first(self, value: Array, *, scaled: bool = False, factor: float | None = None) -> Match | None:
@@ -183,6 +174,21 @@ class Records:
     def named(self, function: str) -> list[Record]:
         """Records made inside one function."""
         return [record for record in self.all if record.site.function.rpartition(".")[2] == function]
+
+
+def _handed_on(found: Sequence[Match]) -> Match:
+    """Of a value that one step made and another took for its own, the record of the other."""
+    origin = found[0].record.site
+    words = re.findall(r"\w+", origin.target)[-1:]
+
+    def another(match: Match) -> bool:
+        site = match.record.site
+        if site.target == "return":
+            return site.function != origin.function
+        return bool(site.target) and not (words and re.search(rf"\b{words[0]}\b", site.target))
+
+    # The name that it had at first is that of the step before.
+    return next(filter(another, found[1:] if words else found), found[0])
 
 
 def _forms(value: Array) -> Iterator[Array]:

@@ -33,7 +33,7 @@ INPUTS = [
     ("x", r"x\w*|inputs?|hidden_?states?|emb\w*|tokens?|src|seq\w*|h|data|input_tensor|features?|t|inp"),
 ]  # fmt: skip
 LENGTHS = ("A", "M", "T", "K")
-GUESSES = {
+GUESSES: dict[int, list[tuple[str, ...]]] = {
     1: [("x",)],
     2: [("x", "mask"), ("q", "k")],
     3: [("q", "k", "v"), ("x", "mask", "flag")],

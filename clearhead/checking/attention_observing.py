@@ -113,7 +113,8 @@ class Observing:
         with contextlib.suppress(Exception):
             made["wavers"] = self._wavers()
         nothing = self._with_nothing_allowed() if self.subject.mask_argument is not None else []
-        arrays |= {"nothing": out for out in nothing[:1]}
+        if nothing:
+            arrays["nothing"] = nothing[0]
         self.send(made, arrays)
 
     def _alone(self) -> Any:
@@ -121,7 +122,11 @@ class Observing:
         module, given = self.subject.ready(self.plain, seed), self.subject.given("self", seed)
         with self.torch.no_grad():
             alone = self.subject.of_batch(1)
-            return alone.outputs(alone.call(module, {role: x[:1] for role, x in given.items()}))[0].numpy().copy()
+            return (
+                alone.outputs(alone.call(module, {role: x[:1] for role, x in given.items()}))[0]
+                .numpy()
+                .copy()
+            )
 
     def _wavers(self) -> bool:
         """Whether evaluation depends on chance."""

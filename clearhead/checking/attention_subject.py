@@ -17,9 +17,8 @@ from clearhead.checking.attention_arguments import SIZES, Roles
 from clearhead.checking.attention_parameters import Parameter, parameters_of
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.mask_forms import FORMS, shaped
-from clearhead.checking.networks import quiet
 from clearhead.checking.recorder import Loaded
-from clearhead.checking.subject import seed_all
+from clearhead.checking.subject import quiet, seed_all
 
 Given = dict[str, Any]
 
@@ -83,7 +82,7 @@ class AttentionSubject:
             A = [*heads, *lists, 1][0]
             self.sizes.update(M=widths[0], A=A, K=max(widths[0] // max(A, 1), 1))
         tables = [b.shape[-1] for b in module.buffers() if b.dim() >= 2 and b.shape[-1] == b.shape[-2]]
-        self.sizes["T"] = min(tables[:1] + [self.sizes["T"]])
+        self.sizes["T"] = min([*tables[:1], self.sizes["T"]])
 
     # Forward
 

@@ -47,7 +47,9 @@ class Understanding:
             return False
         if not named:
             self.subject.read_sizes(module)
-        return any(self._comes_through(module, inputs) for inputs in forward_ways(arguments_of(module.forward)))
+        return any(
+            self._comes_through(module, inputs) for inputs in forward_ways(arguments_of(module.forward))
+        )
 
     def _comes_through(self, module: Any, inputs: list[tuple[str, str]]) -> bool:
         subject = self.subject

@@ -13,20 +13,44 @@ from typing import Any
 NETWORK = [
     ("X_val", r"(x|images?|inputs?|data)_?(va?l?|valid\w*|te|test\w*|dev)"),
     ("Y_val", r"(y|t|labels?|targets?)_?(va?l?|valid\w*|te|test\w*|dev)"),
-    ("shape", r"(layer|layers|network|net)_?(sizes?|dims?|structure|units|shape)?|sizes|dims|structure|architecture|topology"),
-    ("y", r"l_?2|layer_?2|y_?(hat|pred\w*|prob\w*|out\w*|p|h)|(y_?)?pred\w*|prob\w*|p|outputs?|out|a_?2|al|o|a_?out|output_(layer|values?|activations?)|scores?|softmax\w*|yhat|ypred\w*"),
+    ("shape", (
+        r"(layer|layers|network|net)_?(sizes?|dims?|structure|units|shape)?|sizes|dims"
+        r"|structure|architecture|topology"
+    )),
+    ("y", (
+        r"l_?2|layer_?2|y_?(hat|pred\w*|prob\w*|out\w*|p|h)|(y_?)?pred\w*|prob\w*|p|outputs?"
+        r"|out|a_?2|al|o|a_?out|output_(layer|values?|activations?)|scores?|softmax\w*|yhat"
+        r"|ypred\w*"
+    )),
     ("z2", r"z_?2|logits?|z_?out"),
     ("z1", r"z_?1|z_?h(idden)?|hidden_(in|input|sum|z)"),
-    ("h", r"l_?1|layer_?1|h_?1?|a_?1|hidden_?(out\w*|layer\w*|act\w*|values?|units?_out)?|a_?h(idden)?|h_?out"),
+    ("h", (
+        r"l_?1|layer_?1|h_?1?|a_?1|hidden_?(out\w*|layer\w*|act\w*|values?|units?_out)?"
+        r"|a_?h(idden)?|h_?out"
+    )),
     ("amb", r"y"),
-    ("Y", r"y_?(true|train|tr|batch|b|data|one_?hot|onehot|oh|enc\w*|label\w*|real|mini|i|gt|actual|expected|t|s|cls|int)|labels?|targets?|t|t_?(batch|train)|truth|ground_truth|gt|yb|actual|expected|answers?|label_\w+|target_\w+|one_?hot\w*"),
-    ("X", r"x_?(train|tr|batch|b|data|mini|in|input|s|i|new)?|inputs?|data|features?|images?|a_?0|l_?0|layer_?0|examples?|input_(data|layer|vector)|samples?|xb"),
-    ("cache", r"cache\w*|ff_?dict|memory|mem|intermediate\w*|forward_\w+|activations?|saved|stored?|fwd\w*|tape|ctx|context|trace"),
+    ("Y", (
+        r"y_?(true|train|tr|batch|b|data|one_?hot|onehot|oh|enc\w*|label\w*|real|mini|i|gt|actual|expected|t|s|cls|int)"
+        r"|labels?|targets?|t|t_?(batch|train)|truth|ground_truth|gt|yb|actual|expected"
+        r"|answers?|label_\w+|target_\w+|one_?hot\w*"
+    )),
+    ("X", (
+        r"x_?(train|tr|batch|b|data|mini|in|input|s|i|new)?|inputs?|data|features?|images?"
+        r"|a_?0|l_?0|layer_?0|examples?|input_(data|layer|vector)|samples?|xb"
+    )),
+    ("cache", (
+        r"cache\w*|ff_?dict|memory|mem|intermediate\w*|forward_\w+|activations?|saved|stored?"
+        r"|fwd\w*|tape|ctx|context|trace"
+    )),
     ("grads", r"grads?|gradients?|dparams|deltas?|grad_\w+|g"),
-    ("dW1", r"d_?w_?1|grad_?w_?1|w_?1_?grad"), ("db1", r"d_?b_?1|grad_?b_?1"),
-    ("dW2", r"d_?w_?2|grad_?w_?2|w_?2_?grad"), ("db2", r"d_?b_?2|grad_?b_?2"),
-    ("W1", r"w_?1|w_?(h|ih|xh|hidden)|weights?_?1|weights_(input_)?hidden"), ("b1", r"b_?1|b_?h|bias_?1|bias_hidden"),
-    ("W2", r"w_?2|w_?(o|ho|hy|out|output)|weights?_?2|weights_(hidden_)?output"), ("b2", r"b_?2|b_?o(ut)?|bias_?2|bias_output"),
+    ("dW1", r"d_?w_?1|grad_?w_?1|w_?1_?grad"),
+    ("db1", r"d_?b_?1|grad_?b_?1"),
+    ("dW2", r"d_?w_?2|grad_?w_?2|w_?2_?grad"),
+    ("db2", r"d_?b_?2|grad_?b_?2"),
+    ("W1", r"w_?1|w_?(h|ih|xh|hidden)|weights?_?1|weights_(input_)?hidden"),
+    ("b1", r"b_?1|b_?h|bias_?1|bias_hidden"),
+    ("W2", r"w_?2|w_?(o|ho|hy|out|output)|weights?_?2|weights_(hidden_)?output"),
+    ("b2", r"b_?2|b_?o(ut)?|bias_?2|bias_output"),
     ("params", r"params?|parameters?|weights|theta|model|net|network|w|nn|state"),
     ("lr", r"lr|learning_?rate|alpha|eta|step_?size|rate|l_?rate|learn_rate|step|epsilon"),
     ("epochs", r"(n|num|number_of|max|no|nb|total)?_?(epochs?|iter\w*|steps?|passes)"),
@@ -36,10 +60,23 @@ NETWORK = [
     ("rng", r"rng|gen(erator)?|random_?generator|prng"),
     ("seed", r"(random_?)?(seed|state)|random"),
     ("config", r"config|cfg|conf|args|opts?|options|hp|hparams|settings"),
-    ("D", r"(n|num|d|no)?_?(in|inputs?|features?|x|i|input_?(nodes?|units?|neurons?|features?))|input\w*|(in|d)_?(dim\w*|features?|size|nodes|units|channels?)?|dim_in|n_?x|num_?features?|d|n0"),
-    ("H", r"(n|num|no)?_?(h|hid|hiddens?|hidden\w*)|hid\w*|(h|hid)_?(dim\w*|size|nodes|units)|dim_h\w*|n_?h\d?|n1|num_units|units|neurons|hdim"),
-    ("C", r"(n|num|no)?_?(out|outputs?|o|y|c|class\w*|output_?(nodes?|units?|neurons?))|output\w*|out_?\w*|(c|o)_?(dim\w*|size)|num_?(class\w*|labels?|outputs?)|n_?class\w*|dim_out|n_?y|classes|n_?c|k|n2"),
+    ("D", (
+        r"(n|num|d|no)?_?(in|inputs?|features?|x|i|input_?(nodes?|units?|neurons?|features?))"
+        r"|input\w*|(in|d)_?(dim\w*|features?|size|nodes|units|channels?)?|dim_in|n_?x"
+        r"|num_?features?|d|n0"
+    )),
+    ("H", (
+        r"(n|num|no)?_?(h|hid|hiddens?|hidden\w*)|hid\w*|(h|hid)_?(dim\w*|size|nodes|units)"
+        r"|dim_h\w*|n_?h\d?|n1|num_units|units|neurons|hdim"
+    )),
+    ("C", (
+        r"(n|num|no)?_?(out|outputs?|o|y|c|class\w*|output_?(nodes?|units?|neurons?))"
+        r"|output\w*|out_?\w*|(c|o)_?(dim\w*|size)|num_?(class\w*|labels?|outputs?)"
+        r"|n_?class\w*|dim_out|n_?y|classes|n_?c|k|n2"
+    )),
 ]  # fmt: skip
+# What later steps make, and nothing else can stand in for.
+LATE = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
 
 
 def role_of(name: str, table: Sequence[tuple[str, str]] = NETWORK) -> str:
@@ -94,37 +131,35 @@ def bindings(
     >>> next(bindings(arguments, ["X", "Y"]))
     {'X': 'X', 'a': 'Y'}
     """
+    fixed = _told(arguments, pool, optional)
+    required = [argument.name for argument in arguments if argument.required]
+    if any(a.required and a.role in LATE and a.name not in fixed for a in arguments):
+        return
+    open_ = [name for name in required if name not in fixed]
+    left = [role for role in pool if role not in fixed.values()]
+    count = 0
+    for roles in itertools.islice(itertools.permutations(left, len(open_)), most):
+        count += 1
+        yield {**fixed, **dict(zip(open_, roles, strict=True))}
+    if fixed and open_ and count < most:
+        # What a name seems to say may be wrong: all in the pool's order.
+        for roles in itertools.islice(itertools.permutations(pool, len(required)), most):
+            yield dict(zip(required, roles, strict=True))
+
+
+def _told(arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
+    """The roles that names tell, each given once."""
     fixed: dict[str, str] = {}
     for argument in arguments:
-        if argument.role in (*pool, "rng") and argument.role not in fixed.values() and (
-            argument.required or argument.role in optional
-        ):  # fmt: skip
+        wanted = argument.required or argument.role in optional
+        if wanted and argument.role in (*pool, "rng") and argument.role not in fixed.values():
             fixed[argument.name] = argument.role
     # A `y` beside labels is what was predicted, beside a prediction it is the labels.
     for argument in arguments:
-        if argument.role == "amb":
-            free = [role for role in ("Y", "y") if role in pool and role not in fixed.values()]
-            if free and (argument.required or "Y" in optional):
-                fixed[argument.name] = free[0]
-    # What later steps make cannot be stood in for by anything else.
-    late = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
-    if any(a.required and a.role in late and a.name not in fixed for a in arguments):
-        return
-    open_ = [argument.name for argument in arguments if argument.required and argument.name not in fixed]
-    left = [role for role in pool if role not in fixed.values()]
-    seen = 0
-    if len(open_) <= len(left):
-        for roles in itertools.permutations(left, len(open_)):
-            yield {**fixed, **dict(zip(open_, roles, strict=True))}
-            seen += 1
-            if seen >= most:
-                return
-    if fixed and open_:
-        # What a name seems to say may be wrong: all in the pool's order.
-        required = [argument.name for argument in arguments if argument.required]
-        if len(required) <= len(pool):
-            for roles in itertools.islice(itertools.permutations(pool, len(required)), most):
-                yield dict(zip(required, roles, strict=True))
+        free = [role for role in ("Y", "y") if role in pool and role not in fixed.values()]
+        if argument.role == "amb" and free and (argument.required or "Y" in optional):
+            fixed[argument.name] = free[0]
+    return fixed
 
 
 def call(function: Any, binding: dict[str, str], values: dict[str, Any]) -> Any:
@@ -133,6 +168,8 @@ def call(function: Any, binding: dict[str, str], values: dict[str, Any]) -> Any:
     >>> call(lambda a, b: a - b, {"a": "X", "b": "Y"}, {"X": 3, "Y": 1})
     2
     """
-    kinds = {argument.name: argument for argument in arguments_of(function)}
-    positional = [argument.name for argument in kinds.values() if argument.name in binding]
-    return function(**{name: values[binding[name]] for name in positional})
+    names = [argument.name for argument in arguments_of(function) if argument.name in binding]
+    try:
+        return function(**{name: values[binding[name]] for name in names})
+    except SystemExit:
+        raise RuntimeError("it calls exit(), which would end whatever uses it") from None

@@ -3,28 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+from clearhead.checking.attention_diagnosis import diagnose_attention
 from clearhead.checking.findings import Finding, Verdict, first, grouped
 from clearhead.checking.network_diagnosis import NetworkDiagnosis
 
+FOUND_IN_SOURCE = ("syntax_error", "name_undefined", "method_misspelt", "defined_twice")
+
 
 def diagnosed(parts: Sequence[tuple[Any, Any]]) -> Verdict:
-    """The verdict on one file, from the parts of its answer."""
+    """The verdict on one file, from the parts of its answer.
+
+    >>> broken = {"id": "syntax_error", "line": 2, "detail": "invalid syntax"}
+    >>> diagnosed([({"part": "found", "findings": [broken]}, {})]).ids()
+    ['syntax_error']
+    """
     verdict = Verdict()
     found, _ = first(grouped(parts).get("found", []))
-    names = {
-        "syntax_error": "source",
-        "name_undefined": "source",
-        "method_misspelt": "source",
-        "defined_twice": "source",
-    }
     for item in found.get("findings", []):
-        values = {key: value for key, value in item.items() if key not in ("id", "line")}
-        if item["id"] in names:
+        if item["id"] in FOUND_IN_SOURCE:
+            values = {key: value for key, value in item.items() if key not in ("id", "line")}
             verdict.add("source", Finding(item["id"], line=int(item["line"]), values=values))
     if found.get("target") == "two-layer":
         NetworkDiagnosis(parts, verdict).run()
     elif found.get("target") == "attention":
-        from clearhead.checking.attention_diagnosis import AttentionDiagnosis
-
-        AttentionDiagnosis(parts, verdict).run()
+        diagnose_attention(parts, verdict)
     return verdict

@@ -47,6 +47,15 @@ def training(seed: int, D: int, C: int) -> Arrays:
     return {"X": draw.normal(0, 1, (N, D)), "labels": labels, "Y": np.eye(C)[labels]}
 
 
+def direction(seed: int, place: int, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A direction in which one parameter of a network is moved, by its place among them.
+
+    >>> direction(0, 1, (4,)).shape
+    (4,)
+    """
+    return np.random.default_rng([seed, 9, place]).normal(0, 1, shape)
+
+
 def tokens(seed: int, B: int, T: int, M: int) -> NDArray[Any]:
     """Token vectors (B,T,M).
 

@@ -104,7 +104,8 @@ def _rows(value: Any, X: Any) -> Rows | None:
         return None
     found = []
     for row in value:
-        same = np.flatnonzero((X == row).all(axis=1))
+        # Single precision is enough to know an example by.
+        same = np.flatnonzero(np.abs(X - row).max(axis=1) < 1e-6)
         if len(same) != 1:
             return None
         found.append(int(same[0]))
@@ -183,7 +184,7 @@ def _lines(diagnosis: Any) -> list[tuple[int, str]]:
     if not begin:
         return []
     depth = len(lines[begin - 1]) - len(lines[begin - 1].lstrip())
-    made = []
+    body: list[tuple[int, str]] = []
     for number in range(begin, len(lines)):
         text = lines[number]
         if (
@@ -192,8 +193,8 @@ def _lines(diagnosis: Any) -> list[tuple[int, str]]:
             and not text.lstrip().startswith((")", "#"))
         ):
             break
-        made.append((number + 1, text))
-    return made
+        body.append((number + 1, text))
+    return body
 
 
 def _return_line(diagnosis: Any) -> int:

@@ -3,7 +3,7 @@
 import random
 from itertools import combinations
 
-NETWORK = '''\
+NETWORK = """\
 import numpy as np
 
 
@@ -48,7 +48,7 @@ class {name}:
         self.{b1} {minus} lr * g["b1"]{average}
         self.{W2} {minus} lr * g["W2"]{average}
         self.{b2} {minus} lr * g["b2"]{average}
-'''
+"""
 
 # What each blank may hold, all of them right; rows of examples, or columns.
 RIGHT = {
@@ -81,7 +81,11 @@ ROWS = {
     ),
     "dz2": ("(y - Y) / len(X)", "(y - Y) / X.shape[0]"),
     "dW2": ("a1.T @ d2", "np.dot(a1.T, d2)", "np.einsum('nh,nc->hc', a1, d2)"),
-    "db2": ("d2.sum(axis=0)", "np.sum(d2, axis=0, keepdims=True).reshape(self.{b2}.shape)", "np.ones(len(d2)) @ d2"),
+    "db2": (
+        "d2.sum(axis=0)",
+        "np.sum(d2, axis=0, keepdims=True).reshape(self.{b2}.shape)",
+        "np.ones(len(d2)) @ d2",
+    ),
     "dh": ("d2 @ self.{W2}.T", "np.dot(d2, self.{W2}.T)"),
     "dz1": ("back * a1 * (1 - a1)", "back * (a1 - a1**2)", "back * activation(z1) * (1 - activation(z1))"),
     "dW1": ("X.T @ d1", "np.dot(d1.T, X).T"),
@@ -130,7 +134,7 @@ WRONG = {
     "init_zero_weights": ("spread", "0"),
 }
 
-ATTENTION = '''\
+ATTENTION = """\
 import math
 
 import torch
@@ -164,7 +168,7 @@ class {name}(nn.Module):
         mixed = {mixed}
         merged = {merged}
         return {output}
-'''
+"""
 ATTENTION_RIGHT = {
     "name": ("MultiHeadAttention", "SelfAttention", "MHA"),
     "sizes": ("num_heads, model_dim", "d_model, n_heads", "embed_dim, num_heads"),
@@ -243,7 +247,10 @@ def network(seed, mistakes=()):
         blanks["dz2"] = ("y - Y",)
         blanks["average"] = (" / X.shape[1]",) if columns else (" / len(X)",)
     elif not mistakes and draw.random() < 0.3:
-        blanks["dz2"], blanks["minus"] = (("(Y - y) / X.shape[1]",) if columns else ("(Y - y) / len(X)",)), ("+=",)
+        blanks["dz2"], blanks["minus"] = (
+            (("(Y - y) / X.shape[1]",) if columns else ("(Y - y) / len(X)",)),
+            ("+=",),
+        )
     for mistake in mistakes:
         blank, way = WRONG[mistake]
         blanks[blank] = (way,)

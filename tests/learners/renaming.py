@@ -61,7 +61,13 @@ def renamed(text, seed=0):
             after_dot = before == "."
             if not after_dot or token.string in attributes:
                 edits.append((token.start, token.string))
-        if token.type not in (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT):
+        if token.type not in (
+            tokenize.NL,
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+            tokenize.DEDENT,
+            tokenize.COMMENT,
+        ):
             before = token.string
     lines = text.split("\n")
     for (row, column), name in reversed(edits):

@@ -1,0 +1,160 @@
+"""Which class of a file is the implementation, and of which kind: told from what its code does.
+
+Runs inside the sandbox, on the syntax tree alone.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from clearhead.checking.closure import TopLevel, bases
+
+_FEATURES = {
+    "product": r"dot|matmul|bmm|einsum|baddbmm|tensordot|inner|add_product",
+    "torch": r"torch",
+    "softmax": r"softmax|log_softmax|Softmax|masked_softmax|logsumexp",
+    "exp": r"exp|expit|tanh|expm1|exp2",
+    "ready": r"scaled_dot_product_attention|MultiheadAttention|multi_head_attention_forward",
+    "wide": r"LayerNorm|Embedding|ReLU|GELU|relu|gelu|RMSNorm|FeedForward|CrossEntropyLoss|Sequential"
+            r"|BatchNorm1d|Conv2d|LSTM|GRU",
+    "transpose": r"T|transpose|swapaxes|mT|permute|t|movedim|einsum",
+    "sqrt": r"sqrt|rsqrt",
+    "heads": r".*head.*|.*attn.*|.*attention.*",
+    "keras": r"tensorflow|keras|tf|jax|jnp|mxnet|paddle",
+}  # fmt: skip
+
+_NOTHING = "no class and no function was found; check needs an implementation, written as one of them"
+_OTHER = "written for another framework; check takes a network in NumPy, or attention in PyTorch"
+_TORCH = "a network in PyTorch is not checked yet; check takes a network in NumPy, or attention in PyTorch"
+_NUMPY = "attention in NumPy is not checked yet; check takes attention in PyTorch, or a network in NumPy"
+_NEITHER = "neither a two-layer network nor multi-head attention was found; name one with --target"
+
+
+class Choice(NamedTuple):
+    """What was chosen: a class by name, or bare functions; else why not."""
+
+    target: str = ""
+    name: str = ""
+    functions: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+def choice(top: TopLevel, target: str, only: str) -> Choice:
+    """The likeliest implementation in a file.
+
+    >>> from clearhead.checking.source import read
+    >>> text = b"import numpy as np\\nclass Net:\\n  def forward(self, X): return np.exp(X @ self.W)\\n"
+    >>> choice(TopLevel(read("net.py", text)), "", "")[:2]
+    ('two-layer', 'Net')
+    """
+    last = {name: nodes[-1] for name, nodes in top.all.items() if name in top.own}
+    classes = {
+        name: node for name, node in last.items() if isinstance(node, ast.ClassDef) and only in ("", name)
+    }
+    scored = []
+    for place, (name, node) in enumerate(classes.items()):
+        body = top.closure([name])
+        for kind, score in _scores(node, body):
+            if score > 0 and target in ("", kind):
+                scored.append((score, len(body), place, kind, name))
+    if scored:
+        _, _, _, kind, name = max(scored)
+        return Choice(kind, name)
+    functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
+    chosen = (only,) if only in functions else functions
+    if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, chosen):
+        return Choice("two-layer", "", chosen)
+    return Choice(refusal=_refusal(top, bool(classes or functions), target))
+
+
+def _is_network(top: TopLevel, functions: tuple[str, ...]) -> bool:
+    used = features(top.closure(functions))
+    return {"product", "exp"} <= used and not {"torch", "keras"} & used
+
+
+def features(nodes: Iterable[ast.AST]) -> set[str]:
+    """What code does, told from the names of libraries' functions and from operators.
+
+    >>> sorted(features([ast.parse("np.exp(X @ W)")]))
+    ['exp', 'product']
+    """
+    found = set()
+    for part in (part for node in nodes for part in ast.walk(node)):
+        word = _word(part)
+        found |= {name for name, pattern in _FEATURES.items() if re.fullmatch(pattern, word)}
+        if _is_product(part):
+            found.add("product")
+    return found
+
+
+def _word(part: ast.AST) -> str:
+    if isinstance(part, ast.Attribute):
+        return part.attr
+    if isinstance(part, ast.Name):
+        return part.id
+    if isinstance(part, ast.alias):
+        return part.name.rpartition(".")[0] or part.name
+    return part.module or "" if isinstance(part, ast.ImportFrom) else ""
+
+
+def _is_product(part: ast.AST) -> bool:
+    """Whether it is a product of matrices, or a sum of products in a loop."""
+    if isinstance(part, ast.BinOp):
+        return isinstance(part.op, ast.MatMult)
+    return (
+        isinstance(part, ast.AugAssign)
+        and isinstance(part.op, ast.Add)
+        and isinstance(part.value, ast.BinOp)
+        and isinstance(part.value.op, ast.Mult)
+    )
+
+
+def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, float]]:
+    """How much a class is an implementation, if it may be one; `body` is all that it needs."""
+    whole = features(body)
+    parts = sum(isinstance(part, ast.ClassDef) for part in body)
+    methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+    attends = "product" in whole and (whole & {"softmax", "exp", "heads"} or {"transpose", "sqrt"} <= whole)
+    if "torch" in whole and (attends or "ready" in whole):
+        is_module = any(re.search(r"Module", base) for base in bases(node))
+        if is_module or {"forward", "__call__"} & {*methods}:
+            # What takes part in another one is less than the whole.
+            yield "attention", _attention_score(node, whole) + 0.1 * parts
+    elif not {"torch", "keras"} & whole and "product" in whole and whole & {"exp", "softmax"}:
+        # The head of attention in NumPy asks for q, k and v, and has no labels to learn from.
+        named = re.search("attention|attn|multihead|multi_head", node.name.lower())
+        if named is None:
+            yield "two-layer", _network_score(node.name.lower(), methods) + 0.3 * parts
+
+
+def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:
+    name, alone = node.name.lower(), features([node])
+    score = 2.0
+    score += 2 * bool(re.search(r"multi_?head|mha|mhsa", name)) + bool(re.search("attention|attn", name))
+    score -= 3 * ("wide" in alone) + 1.5 * ("wide" in whole and "wide" not in alone)
+    score -= bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
+    return score + 0.2 * len(re.findall(r"Linear|Parameter|randn", ast.unparse(node)))
+
+
+def _network_score(name: str, methods: list[str]) -> float:
+    words = " ".join(methods).lower()
+    score = 1.0
+    score += bool(re.search(r"forw|predict|feed|think", words))
+    score += bool(re.search(r"back|grad|fit|train", words))
+    score += bool(re.search(r"net|nn|mlp|two_?layer|neural|perceptron|classifier|model", name))
+    score -= 2 * bool(re.search(r"trainer|optim|sgd|adam|loss|affine|relu|sigmoid|dense|layer$|data", name))
+    return score + 0.2 * min(len(methods), 5)
+
+
+def _refusal(top: TopLevel, has_code: bool, target: str) -> str:
+    used = features(top.source.tree.body)
+    if not has_code:
+        return _NOTHING
+    if "keras" in used:
+        return _OTHER
+    if "torch" in used and target != "attention":
+        return _TORCH
+    if target == "attention" or re.search(r"attention|multi_?head", top.source.text.lower()):
+        return _NUMPY
+    return _NEITHER

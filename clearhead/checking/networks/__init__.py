@@ -1,0 +1,54 @@
+"""A learner's two-layer network in NumPy: understood by trying, and run on the probes.
+
+Runs inside the sandbox. It knows no right value: it hands on what the code was given and what it made.
+"""
+
+from clearhead.checking import probes
+from clearhead.checking.find import Program
+from clearhead.checking.networks.construction import construct
+from clearhead.checking.networks.differences import differences, regularised
+from clearhead.checking.networks.edges import edges
+from clearhead.checking.networks.learner import Learner
+from clearhead.checking.networks.network import Network
+from clearhead.checking.networks.observing import initial, observe
+from clearhead.checking.networks.sending import Send
+from clearhead.checking.networks.training import train
+from clearhead.checking.networks.understanding import understand, understood
+from clearhead.checking.source import Source
+from clearhead.checking.stubs import Stub
+from clearhead.checking.subject import quiet
+
+__all__ = ["NetworkRun", "quiet"]
+
+
+class NetworkRun:
+    """One learner's network: what its functions want, and what they make of the probes."""
+
+    def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
+        Stub.touched.clear()
+        self.learner, self.send = Learner(program, source, modules), send
+
+    def run(self) -> None:
+        """Find out, then observe; each part is sent as soon as it is there."""
+        learner, plain = self.learner, self.learner.plain
+        if plain.loaded.failed:
+            line, message = plain.loaded.failed[0]
+            self.send({"part": "crash", "phase": "definition", "line": line, "message": message}, {})
+            if plain.name and plain.type is None:
+                return
+        built = construct(learner)
+        if built is None:
+            crash = learner.crashes.get("initialize", {"line": 0, "message": ""})
+            self.send({"part": "crash", "phase": "initialize", **crash}, {})
+            return
+        network = Network(learner, built)
+        understand(network)
+        self.send(understood(network), {})
+        self._observe(network)
+
+    def _observe(self, network: Network) -> None:
+        for seed in probes.SEEDS:
+            observe(network, self.send, seed)
+        for look in (initial, edges, differences, regularised, train):
+            look(network, self.send)
+        self.send({"part": "end", "missed": sorted(Stub.touched)}, {})

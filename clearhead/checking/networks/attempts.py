@@ -1,0 +1,88 @@
+"""Calling functions in every way that their arguments' names allow, to see which does not fail."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking.binding import bindings
+from clearhead.checking.networks.learner import TRIES, Way
+from clearhead.checking.networks.network import Network
+from clearhead.checking.subject import cloned, seed_all
+
+SEVERAL = 6  # ways of one function that are kept
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A call that did not fail: how, on what, with what, and what it returned."""
+
+    way: Way
+    thing: Any
+    given: Mapping[str, Any]
+    made: Any
+
+    @property
+    def roles(self) -> set[str]:
+        """What the function was given."""
+        return set(self.way.binding.values())
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What functions of a kind may want; of arguments that have a default only the optional roles are given."""
+
+    kind: str
+    pool: Sequence[str]
+    optional: Sequence[str] = ()
+    labels: Sequence[str] = ("one-hot",)
+    before: str = "forward"  # what is called before it
+
+
+def attempts(
+    network: Network, wanted: Wanted, names: Sequence[str], thing: Any, values: Mapping[str, Any]
+) -> Iterator[Attempt]:
+    """Each call of the named functions that does not fail, on copies of a thing, while there is time."""
+    deadline = time.monotonic() + TRIES
+    learner = network.learner
+    for way in _ways(network, wanted, names, values):
+        if time.monotonic() > deadline:
+            return
+        copy = cloned(thing)
+        # Parameters that are handed over are those of this copy.
+        given = network.given(copy, {**values, "Y": values[way.labels]})
+        given = {key: np.array(v) if isinstance(v, np.ndarray) else v for key, v in given.items()}
+        try:
+            seed_all()
+            made = network.call(copy, way, given)
+        except Exception as error:
+            learner.crashed(wanted.kind, error, way.name)
+            continue
+        learner.ran.add(wanted.kind)
+        yield Attempt(way, copy, given, made)
+
+
+def _ways(network: Network, wanted: Wanted, names: Sequence[str], values: Mapping[str, Any]) -> Iterator[Way]:
+    learner = network.learner
+    pool = [role for role in wanted.pool if role in values or role == "Y"]
+    for name in names:
+        if name in learner.unwritten:
+            continue
+        for binding in bindings(learner.arguments(name), pool, wanted.optional, 40):
+            for labels in wanted.labels if "Y" in binding.values() else wanted.labels[:1]:
+                yield Way(name, binding, labels, wanted.before)
+
+
+def several(found: Iterator[Attempt], fits: Callable[[Attempt], bool]) -> list[Way]:
+    """The first ways of one function whose attempts fit."""
+    ways: list[Way] = []
+    for attempt in found:
+        if ways and attempt.way.name != ways[0].name:
+            break
+        if fits(attempt):
+            ways.append(attempt.way)
+        if len(ways) >= SEVERAL:
+            break
+    return ways

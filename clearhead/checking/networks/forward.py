@@ -1,0 +1,90 @@
+"""Finding the forward pass, and the biases that it follows."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.contents import Path, arrays_in, flat, placed, said_path
+from clearhead.checking.networks.attempts import Attempt, Wanted, attempts
+from clearhead.checking.networks.network import Network
+
+WANTED = Wanted("forward", ("X", "params", "W1", "b1", "W2", "b2", "reg"), before="new")
+
+
+def find_forward(network: Network) -> None:
+    """The function that makes a row for each example and a column for each class, or at least a row."""
+    thing, _ = network.ready(probes.SEEDS[0])
+    before = {said_path(path) for path, _ in arrays_in(thing)}
+    vague = None
+    for columns in (False, True):
+        network.plan.columns = columns
+        for attempt in _attempts(network, thing):
+            if _has_output(network, attempt, before):
+                network.plan.ways["forward"] = [attempt.way]
+                return
+            if vague is None and _has_rows(network, attempt.made):
+                vague = columns, attempt.way
+    network.plan.columns = False
+    if vague is not None:
+        network.plan.columns, network.plan.ways["forward"] = vague[0], [vague[1]]
+
+
+def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
+    given = network.values(network.drawn(probes.SEEDS[0]), thing)
+    names = network.learner.ways("forward", "loss")
+    return (each for each in attempts(network, WANTED, names, thing, given) if "X" in each.roles)
+
+
+def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:
+    """Whether a call returned an output, or returned nothing and kept one where there was none before."""
+    if any(value.dtype.kind == "f" for value in network.outputs_of(attempt.made)):
+        return True
+    kept = (path for path, value in arrays_in(attempt.thing) if network.is_output(value))
+    return attempt.made is None and any(said_path(path) not in before for path in kept)
+
+
+def _has_rows(network: Network, made: Any) -> bool:
+    return any(value.ndim == 2 and network.sizes["N"] in value.shape for _, value in flat(made))
+
+
+def find_biases(network: Network) -> None:
+    """Of several arrays that may be a bias, the one that the output follows."""
+    if "forward" in network.plan.ways and not network.learner.bare:
+        with contextlib.suppress(Exception):
+            for role, letter in (("b1", "H"), ("b2", "C")):
+                _find_bias(network, role, network.sizes[letter])
+
+
+def _find_bias(network: Network, role: str, size: int) -> None:
+    slots, before = network.slots, _output(network)
+    if role not in slots.paths or not _same(before, _output(network, slots.paths[role][0])):
+        return
+    own = slots.own()
+    for path, value in arrays_in(network.ready(probes.SEEDS[0])[0]):
+        may_be = isinstance(value, np.ndarray) and value.size == size and value.ndim <= 2
+        if (
+            may_be
+            and path not in own
+            and value.dtype.kind == "f"
+            and not _same(before, _output(network, path))
+        ):
+            slots.paths[role], slots.shapes[role] = [path], value.shape
+            return
+
+
+def _output(network: Network, change: Path | None = None) -> list[Any]:
+    """All that the forward pass makes, with one array changed."""
+    thing, values = network.ready(probes.SEEDS[0])
+    if change is not None:
+        placed(thing, change, dict(arrays_in(thing))[change] + 0.5)
+    made = network.call(thing, network.plan.ways["forward"][0], values)
+    return [value for _, value in flat(made)] or [np.array(value) for _, value in arrays_in(thing)]
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True)
+    )

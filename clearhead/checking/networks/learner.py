@@ -1,0 +1,94 @@
+"""A learner's program, loaded: its functions, and what became of calling them."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from clearhead.checking.binding import Argument, arguments_of
+from clearhead.checking.find import Program
+from clearhead.checking.networks import names
+from clearhead.checking.recorder import Loaded, Recorder, line_of, said
+from clearhead.checking.source import Source
+from clearhead.checking.subject import Subject
+
+LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
+TRIES = 4.0  # seconds for finding out what one function wants
+# Labels or sizes in another form than was tried.
+_FORM = r"indices|integer|iterable|subscriptable|out of range"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to call a function: each argument's role, the form of the labels, and what is called before it."""
+
+    name: str
+    binding: dict[str, str] = field(default_factory=dict)
+    labels: str = ""
+    before: str = ""
+
+
+class Learner:
+    """A program as it is and rewritten so that it records; one of them is the `subject` at a time."""
+
+    def __init__(self, program: Program, source: Source, modules: dict[str, Source]) -> None:
+        self.program, self.source = program, source
+        self.recorder = Recorder()
+        self.plain, self.recorded = (
+            Subject(Loaded(program, source, modules, recorder), program.name, program.functions)
+            for recorder in (None, self.recorder)
+        )
+        self.subject = self.plain
+        self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
+        self.crashes: dict[str, dict[str, Any]] = {}
+        self.ran: set[str] = set()  # kinds of which some call did not fail
+
+    @property
+    def bare(self) -> bool:
+        """Whether there are functions alone, which are handed their parameters."""
+        return self.subject.type is None
+
+    @contextlib.contextmanager
+    def recording(self, recorded: bool = True) -> Iterator[None]:
+        """Let the rewritten code be the one that runs; it records while the recorder is on."""
+        self.subject = self.recorded if recorded else self.plain
+        try:
+            yield
+        finally:
+            self.subject = self.plain
+
+    def ways(self, kind: str, *others: str) -> list[str]:
+        """The functions that may be of a kind, likelier ones first, but for those that are not written yet."""
+        found = names.ways(self.subject.functions, kind, *others)
+        return [name for name in found if name not in self.unwritten]
+
+    def arguments(self, name: str = "") -> list[Argument]:
+        """The arguments of a function; without a name, those of the class."""
+        return arguments_of(self.subject.unbound(name) if name else self.subject.type)
+
+    def sure(self, kind: str, name: str) -> bool:
+        """Whether the names of a function and of all that it must be given say what they are."""
+        named = names.says(name, kind) or (kind == "backward" and names.says(name, "loss"))
+        return named and _told(self.arguments(name))
+
+    def crashed(self, kind: str, error: BaseException, name: str = "") -> None:
+        """Keep the first exception of a kind: that of the likeliest way to call it.
+
+        It is `sure` where the names of all arguments tell what they want, and nothing else is to blame.
+        """
+        if isinstance(error, NotImplementedError):
+            self.unwritten.add(name)
+        message = said(error)
+        callable_ = bool(name) or not self.bare
+        named = callable_ and _told(self.arguments(name)) and (not name or names.says(name, kind))
+        missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
+        blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message)
+        line = line_of(error, self.source.name)
+        crash = {"line": line, "message": message, "function": name, "sure": named and not blamed}
+        self.crashes.setdefault(kind, crash)
+
+
+def _told(arguments: list[Argument]) -> bool:
+    """Whether every argument that must be given has a name that says what it is."""
+    return all(argument.role for argument in arguments if argument.required)

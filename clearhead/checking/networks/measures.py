@@ -1,0 +1,44 @@
+"""Finding the loss and the accuracy: functions that make one number of labels and what was predicted."""
+
+from clearhead.checking import probes
+from clearhead.checking.contents import flat
+from clearhead.checking.networks.attempts import Attempt, Wanted, attempts, several
+from clearhead.checking.networks.learner import LABELS
+from clearhead.checking.networks.network import Network
+
+LOSS = ("Y", "y", "X", "z2", "cache", "params", "W1", "W2", "reg", "b1", "b2")
+ACCURACY = ("Y", "y", "X", "params", "W1", "b1", "W2", "b2")
+
+
+def find_loss(network: Network) -> None:
+    """Ways of a function that returns a real number first."""
+    names = network.learner.ways("loss")
+    _find(network, Wanted("loss", LOSS, ("reg", "params", "Y"), LABELS), names)
+
+
+def find_accuracy(network: Network) -> None:
+    """Ways of a function that returns a number, and does nothing else that is known."""
+    taken = network.plan.names("forward", "backward", "step", "train", "loss")
+    names = [name for name in network.learner.ways("accuracy") if name not in taken]
+    _find(network, Wanted("accuracy", ACCURACY, ("params",), network.labels()), names)
+
+
+def _find(network: Network, wanted: Wanted, names: list[str]) -> None:
+    thing, values = network.after("forward", probes.SEEDS[0])
+    # Shares that have nothing to do with the labels tell more than a trained network's.
+    given = {**values, "y": values["shares"]}
+    found = several(attempts(network, wanted, names, thing, given), _FITS[wanted.kind])
+    if found:
+        network.plan.ways[wanted.kind] = found
+
+
+def _is_loss(attempt: Attempt) -> bool:
+    numbers = [value for _, value in flat(attempt.made)][:1]
+    return "Y" in attempt.roles and any(value.size == 1 and value.dtype.kind == "f" for value in numbers)
+
+
+def _is_accuracy(attempt: Attempt) -> bool:
+    return "Y" in attempt.roles and any(value.size == 1 for _, value in flat(attempt.made))
+
+
+_FITS = {"loss": _is_loss, "accuracy": _is_accuracy}

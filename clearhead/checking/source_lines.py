@@ -1,0 +1,52 @@
+"""The lines of a learner's file, to look in for the one that says something."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+class SourceLines:
+    """A file's lines, counted from 1; `where` is the line of each function that takes part.
+
+    >>> lines = SourceLines({"lines": ["import torch", "x = torch.tril(y)"]})
+    >>> lines.first(r"\\btril\\b"), lines.first("triu")
+    (2, 0)
+    """
+
+    def __init__(self, found: Mapping[str, Any]) -> None:
+        self.all: list[str] = found.get("lines", [])
+        self.text = "\n".join(self.all)
+        own = set(found.get("where", {}).values())
+        self.own = list(_own(self.all, own))  # those of functions that take no part are left empty
+
+    def first(self, pattern: str, after: int = 0) -> int:
+        """The first line that has a pattern; 0 if none."""
+        return _first(self.all, pattern, after)
+
+    def first_own(self, pattern: str) -> int:
+        """The first such line among those of functions that take part."""
+        return _first(self.own, pattern, 0)
+
+    def assigned(self, attribute: str) -> int:
+        """Where an attribute of `self` is given its value."""
+        name = re.escape(attribute)
+        return self.first(rf"self\.{name}\s*(=(?!=)|:)|setattr\(.*{name}|register_\w+\(.{name}")
+
+    def remarks(self) -> Iterator[str]:
+        """Comments and docstrings."""
+        yield from (line.partition("#")[2] for line in self.all if "#" in line)
+        yield from re.findall(r'"""(.*?)"""', self.text, re.S)
+
+
+def _first(lines: list[str], pattern: str, after: int) -> int:
+    return next((n for n, text in enumerate(lines, 1) if n > after and re.search(pattern, text)), 0)
+
+
+def _own(lines: list[str], own: set[int]) -> Iterator[str]:
+    inside = False
+    for number, text in enumerate(lines, 1):
+        if re.match(r"\s*(async\s+)?def\b", text):
+            inside = number in own
+        elif re.match(r"\S", text):
+            inside = False
+        yield text if inside else ""

@@ -1,0 +1,69 @@
+"""Names that nothing in a file defines.
+
+Runs inside the sandbox, on the syntax tree alone.
+"""
+
+import ast
+import builtins
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clearhead.checking.closure import Definition, TopLevel, bound
+
+_BUILT_IN = frozenset(dir(builtins)) | {"__file__", "__name__", "__class__"}
+_FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+
+
+def undefined(body: Sequence[ast.stmt], top: TopLevel) -> list[dict[str, Any]]:
+    """Names that nothing defines, each once with its first line, and the known name that is near.
+
+    >>> from clearhead.checking.source import read
+    >>> source = read("net.py", b"rate = 1\\ndef f():\\n    return rte\\n")
+    >>> undefined(source.tree.body, TopLevel(source))
+    [{'id': 'name_undefined', 'line': 3, 'name': 'rte', 'near': 'rate'}]
+    """
+    if top.wild:
+        return []
+    visitor = _Visitor(top.all)
+    for node in body:
+        if isinstance(node, Definition):
+            visitor.visit(node)
+    # What stands in a part that does not parse may well be defined there.
+    lost = {name for broken in top.source.broken for name in broken.names}
+    found = []
+    for name, line in visitor.lines.items():
+        if name not in lost:
+            near = difflib.get_close_matches(name, set(top.all) - _BUILT_IN, 1, 0.7)
+            found.append({"id": "name_undefined", "line": line, "name": name, "near": "".join(near)})
+    return found
+
+
+class _Visitor(ast.NodeVisitor):
+    """Goes through a definition with the names that are bound where it stands."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.bound = _BUILT_IN | {*known}
+        self.lines: dict[str, int] = {}
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """Look at a name; go into everything else."""
+        if isinstance(node, ast.ClassDef):
+            # Names of a class body are seen by its own statements, not inside its methods.
+            own = {name for part in node.body if not isinstance(part, _FUNCTION) for name in bound(part)}
+            for part in ast.iter_child_nodes(node):
+                self._inside([part], set() if isinstance(part, _FUNCTION) else own)
+        elif isinstance(node, _FUNCTION | _COMPREHENSION):
+            self._inside(ast.iter_child_nodes(node), set(bound(node)))
+        elif isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load) and node.id not in self.bound:
+                self.lines[node.id] = min(self.lines.get(node.id, node.lineno), node.lineno)
+        else:
+            super().generic_visit(node)
+
+    def _inside(self, nodes: Iterable[ast.AST], more: set[str]) -> None:
+        outer, self.bound = self.bound, self.bound | more
+        for node in nodes:
+            self.visit(node)
+        self.bound = outer
