@@ -137,7 +137,7 @@ def test_every_detail_of_a_check_has_a_text_and_every_text_a_use():
 
 
 def test_every_sentence_of_the_sandbox_has_a_korean_one():
-    finding = ast.parse(SOURCES[PACKAGE / "checking" / "find.py"])
+    finding = ast.parse(SOURCES[PACKAGE / "checking" / "choosing.py"])
     refusal = next(node for node in finding.body if getattr(node, "name", "") == "_refusal")
     sentences = [part.value.value for part in ast.walk(refusal) if isinstance(part, ast.Return)]
     assert len(sentences) >= 5

@@ -42,9 +42,9 @@ def uses(program: find.Program) -> list[list[Any]]:
     """Ready-made parts that stand for what the learner was to write: their names and lines.
 
     >>> from clearhead.checking.source import read
-    >>> text = b"import torch.nn.functional as F\nclass A:\n  def forward(self, q): return F.scaled_dot_product_attention(q, q, q)\n"
-    >>> uses(find.Program("attention", "A", body=read("a.py", text).tree.body))
-    [['scaled_dot_product_attention', 3]]
+    >>> body = read("a.py", b"x = F.scaled_dot_product_attention(q, k, v)").tree.body
+    >>> uses(find.Program("attention", "A", body=body))
+    [['scaled_dot_product_attention', 1]]
     """
     found = []
     for node in program.body:
