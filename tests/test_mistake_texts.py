@@ -137,9 +137,11 @@ def test_every_detail_of_a_check_has_a_text_and_every_text_a_use():
 
 
 def test_every_sentence_of_the_sandbox_has_a_korean_one():
-    finding = ast.parse(SOURCES[PACKAGE / "checking" / "choosing.py"])
-    refusal = next(node for node in finding.body if getattr(node, "name", "") == "_refusal")
-    sentences = [part.value.value for part in ast.walk(refusal) if isinstance(part, ast.Return)]
+    choosing = ast.parse(SOURCES[PACKAGE / "checking" / "choosing.py"])
+    given = {node.targets[0].id: node.value for node in choosing.body if isinstance(node, ast.Assign)}
+    refusal = next(node for node in choosing.body if getattr(node, "name", "") == "_refusal")
+    named = [part.value.id for part in ast.walk(refusal) if isinstance(part, ast.Return)]
+    sentences = [ast.literal_eval(given[name]) for name in named]
     assert len(sentences) >= 5
     reading = ast.parse(SOURCES[PACKAGE / "checking" / "source.py"])
     notes = [
