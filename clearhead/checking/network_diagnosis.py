@@ -208,7 +208,7 @@ class NetworkDiagnosis:
             ):
                 crash = crashes[kind]
                 blind = kind in ("backward", "loss") and "forward" not in self.functions
-                if not crash.get("sure") or blind or (kind == "step" and "train" in self.functions):
+                if not crash.get("sure") or blind or kind == "step":
                     self.verdict.check(
                         name, "not_checked", "not_understood_crash", {"message": crash["message"]}
                     )
