@@ -130,11 +130,11 @@ def test_nearly_all_planted_mistakes_are_named_at_their_line_and_alone():
     assert unnamed == missed.NOT_NAMED
     assert named >= 0.9 * len(PLANTS)
     assert alone >= 0.95 * len(PLANTS)
-    assert placed >= 0.79 * len(PLANTS)
+    assert placed >= 0.8 * len(PLANTS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("style", [style for style in FILES if style not in missed.ACCUSED_RENAMED])
+@pytest.mark.parametrize("style", FILES)
 def test_random_names_accuse_nobody(style):
     text = FILES[style].read_text("utf-8")
     other = (renamed_notebook if FILES[style].suffix == ".ipynb" else renamed)(text)

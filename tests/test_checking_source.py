@@ -219,3 +219,26 @@ def test_a_mistake_in_a_module_of_the_same_folder_is_found_there():
     verdict = verdict_of(text, modules={"helpers": "import numpy as np\n\n\ndef sigmoid(z):\n    return z\n"})
     finding = next(f for f in verdict.findings if f.id == "hidden_without_activation")
     assert (finding.file, finding.line) == ("helpers.py", 5)
+
+
+def test_an_update_that_is_no_plain_descent_is_called_neither_right_nor_wrong():
+    step = """
+    def train_step(self, X, Y, lr):
+        gradients = self.backward(X, Y, self.forward(X))
+        self.W1 = self.W1 - lr * np.sign(gradients["W1"])
+        self.b1 = self.b1 - lr * gradients["b1"]
+        self.W2 = self.W2 - lr * np.sign(gradients["W2"])
+        self.b2 = self.b2 - lr * gradients["b2"]
+"""
+    verdict = verdict_of(NETWORK.replace("\n\ndef sigmoid", f"{step}\n\ndef sigmoid"))
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+    assert verdict.checks["train_step"].status == "not_checked"
+
+
+def test_leaving_by_exit_is_a_crash_with_its_line():
+    verdict = verdict_of(
+        NETWORK.replace("        self.h = sigmoid(", "        raise SystemExit\n        self.h = sigmoid(")
+    )
+    crash = next(finding for finding in verdict.findings if finding.id == "crash")
+    assert crash.line == 15

@@ -87,7 +87,7 @@ THIRD_PARTY = {
 
 def sources_of(name):
     file = PACKAGE / f"{name}.py"
-    return [file] if file.exists() else sorted((PACKAGE / name).glob("*.py"))
+    return [file] if file.exists() else sorted((PACKAGE / name).rglob("*.py"))
 
 
 def imported(name):
@@ -116,26 +116,26 @@ def test_arrows_point_down(name):
 
 
 def test_what_runs_in_the_sandbox_knows_nothing_of_what_is_right():
-    inside = {"inside"}
-    while True:
-        files = [PACKAGE / "checking" / f"{name}.py" for name in inside]
-        found = {
-            module
-            for file in files
-            for node in ast.walk(ast.parse(file.read_text("utf-8")))
-            if isinstance(node, ast.ImportFrom)
+    inside, waiting = set(), ["checking.inside"]
+    while waiting:
+        name = waiting.pop()
+        file = PACKAGE.joinpath(*name.split("."))
+        if name in inside or not (file.is_dir() or file.with_suffix(".py").exists()):
+            continue  # What a `from` names may be a class.
+        inside.add(name)
+        waiting += (
+            module.removeprefix("clearhead.")
+            for node in ast.walk(
+                ast.parse(
+                    (file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text("utf-8")
+                )
+            )
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("clearhead")
             for module in [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        }
-        more = {module.split(".")[2] for module in found if module.startswith("clearhead.checking.")}
-        assert not {
-            module for module in found if module.startswith(("clearhead.mistakes", "clearhead.docstrings"))
-        }
-        more = {name for name in more if (PACKAGE / "checking" / f"{name}.py").exists()} - inside
-        if not more:
-            break
-        inside |= more
-    assert not inside & {"diagnose", "align", "search", "report", "run"}
-    assert "recorder" in inside
+        )
+    assert {name for name in inside if not name.startswith("checking")} <= {"clearhead"}
+    assert not inside & {f"checking.{name}" for name in ("diagnose", "align", "search", "report", "run")}
+    assert inside >= {"checking.recorder", "checking.networks.observing", "checking.attention_observing"}
 
 
 @pytest.mark.parametrize("name", sorted(THIRD_PARTY))

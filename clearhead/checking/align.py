@@ -112,29 +112,21 @@ class Records:
         self, value: Array, *, scaled: bool = False, parts: bool = True, close: float = CLOSE
     ) -> Iterator[Match]:
         """Every record that is this value: also transposed, scaled if asked, or one row of it."""
-        value = np.asarray(value)
-        squeezed = np.squeeze(value)
-        forms = list(_forms(squeezed))
+        squeezed = np.squeeze(np.asarray(value))
+        whole = list(_forms(squeezed))
         for record in self.by_size.get(squeezed.size, ()):
-            for form in forms:
-                if form.shape == record.squeezed.shape:
-                    factor = ratio(record.squeezed, form, scaled=scaled, close=close)
+            factor = _factor(record, whole, scaled, close)
+            if factor is not None:
+                yield Match(record, factor)
+        for axis in range(squeezed.ndim if parts and squeezed.ndim >= 2 else 0):
+            rows = np.moveaxis(squeezed, axis, 0)
+            if rows[0].size < 2 or len(rows) < 2:
+                continue
+            for record in self.by_size.get(rows[0].size, ()):
+                for row in rows:
+                    factor = _factor(record, _forms(row), scaled, close)
                     if factor is not None:
-                        yield Match(record, factor)
-                        break
-        if parts and squeezed.ndim >= 2:
-            for axis in range(squeezed.ndim):
-                rows = np.moveaxis(squeezed, axis, 0)
-                if rows[0].size < 2 or len(rows) < 2:
-                    continue
-                for record in self.by_size.get(rows[0].size, ()):
-                    for row in rows:
-                        for form in _forms(row):
-                            if form.shape == record.squeezed.shape:
-                                factor = ratio(record.squeezed, form, scaled=scaled, close=close)
-                                if factor is not None:
-                                    yield Match(record, factor, True)
-                                    break
+                        yield Match(record, factor, True)
 
     def find(
         self, value: Array, *, scaled: bool = False, parts: bool = True, close: float = CLOSE
@@ -154,14 +146,6 @@ class Records:
         exact = [match for match in found if abs(match.factor - 1) < 1e-9] or found
         return next(iter(exact), None)
 
-    def first(self, value: Array, *, scaled: bool = False, factor: float | None = None) -> Match | None:
-        """The first record that is this value, with this factor if one is asked for."""
-        found = [
-            match for match in self.matches(value, scaled=scaled)
-            if factor is None or abs(match.factor / factor - 1) < 1e-8
-        ]  # fmt: skip
-        return min(found, key=lambda match: match.record.order, default=None)
-
     def shaped(self, shape: Sequence[int]) -> list[Record]:
         """Records of a shape, also transposed."""
         size = int(np.prod(shape))
@@ -170,10 +154,6 @@ class Records:
             record for record in self.by_size.get(size, ())
             if sorted(record.squeezed.shape) == sorted(squeezed) and record.squeezed.ndim == len(squeezed)
         ]  # fmt: skip
-
-    def named(self, function: str) -> list[Record]:
-        """Records made inside one function."""
-        return [record for record in self.all if record.site.function.rpartition(".")[2] == function]
 
 
 def _handed_on(found: Sequence[Match]) -> Match:
@@ -189,6 +169,13 @@ def _handed_on(found: Sequence[Match]) -> Match:
 
     # The name that it had at first is that of the step before.
     return next(filter(another, found[1:] if words else found), found[0])
+
+
+def _factor(record: Record, forms: Iterable[Array], scaled: bool, close: float) -> float | None:
+    """What a record is times the first of several forms that it is; None if it is none of them."""
+    alike = (form for form in forms if form.shape == record.squeezed.shape)
+    factors = (ratio(record.squeezed, form, scaled=scaled, close=close) for form in alike)
+    return next((factor for factor in factors if factor is not None), None)
 
 
 def _forms(value: Array) -> Iterator[Array]:

@@ -12,8 +12,8 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.attention_subject import AttentionSubject, Given
 from clearhead.checking.mask_forms import FORMS, VALUES, blocking
-from clearhead.checking.networks import quiet
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
+from clearhead.checking.subject import quiet
 
 Send = Callable[[dict[str, Any], dict[str, Any]], None]
 MOST_OUTPUTS = 3

@@ -53,7 +53,10 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
             or _explained(answer, choices[:TWO], 2)
         )
     if found is None:
-        _say_unknown(answer, verdict, choices[:UNKNOWN])
+        if choices[0].named:
+            _say_unknown(answer, verdict, choices[:UNKNOWN])
+        else:  # Which projection is whose was guessed, and may have been guessed wrongly.
+            verdict.check("output", "not_checked", "not_understood")
         return None
     layout, causal, several = found
     reading = Reading(layout, causal, max(several, key=lambda explanation: _rank(answer, explanation)))

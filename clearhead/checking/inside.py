@@ -36,6 +36,7 @@ READY = (
     "multi_head_attention_forward",
     "MLPClassifier",
 )
+HELPERS = (".linear", ".blas", ".machine")
 
 
 def uses(program: find.Program) -> list[list[Any]]:
@@ -46,19 +47,19 @@ def uses(program: find.Program) -> list[list[Any]]:
     >>> uses(find.Program("attention", "A", body=body))
     [['scaled_dot_product_attention', 1]]
     """
-    found = []
-    for node in program.body:
-        for part in ast.walk(node):
-            if isinstance(part, ast.Attribute | ast.Name):
-                word = part.attr if isinstance(part, ast.Attribute) else part.id
-                if word in READY:
-                    found.append([word, part.lineno])
-            elif isinstance(part, ast.ImportFrom) and (part.module or "").partition(".")[0] == "clearhead":
-                # Its helpers for products are no answer.
-                if not (part.module or "").endswith((".linear", ".blas", ".machine")):
-                    found.append(["clearhead", part.lineno])
-            elif isinstance(part, ast.Import) and any(
-                alias.name.partition(".")[0] == "clearhead" for alias in part.names
-            ):
-                found.append(["clearhead", part.lineno])
-    return found
+    parts = (part for node in program.body for part in ast.walk(node))
+    named = ((_ready_made(part), part) for part in parts)
+    return [[name, getattr(part, "lineno", 0)] for name, part in named if name]
+
+
+def _ready_made(part: ast.AST) -> str:
+    """The ready-made thing that a part of the tree names; "" if none."""
+    if isinstance(part, ast.Attribute | ast.Name):
+        word = part.attr if isinstance(part, ast.Attribute) else part.id
+        return word if word in READY else ""
+    if isinstance(part, ast.ImportFrom):
+        # Its helpers for products are no answer.
+        modules = [part.module or ""] if not (part.module or "").endswith(HELPERS) else []
+    else:
+        modules = [alias.name for alias in part.names] if isinstance(part, ast.Import) else []
+    return "clearhead" if any(module.partition(".")[0] == "clearhead" for module in modules) else ""

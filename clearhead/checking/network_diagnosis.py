@@ -630,7 +630,7 @@ class NetworkDiagnosis:
                     )
                     finding.evidence = {
                         "value": "loss",
-                        "digits": digits(np.asarray(numbers[0]), np.asarray(numbers[0])),
+                        "digits": digits(np.asarray(numbers[0]), mistake.step.evaluate(inputs[0])),
                     }
                     finding.shown = {
                         "name": "loss",
@@ -640,21 +640,10 @@ class NetworkDiagnosis:
                         "actual": numbers[0],
                         "input": inputs[0]["y"],
                     }
-                    self.loss_mistake = mistake
                     self.verdict.add("compute_loss", finding)
                     return
-        _, numbers, inputs = results[0]
-        expected = float(self.right["loss"].evaluate({"y": inputs[0]["y"], "Y": inputs[0]["Y"]}))
-        finding = self.finding("unknown", "loss", "loss", np.asarray(numbers[0]))
-        finding.values = {"name": "loss"}
-        finding.expected = f"loss = {self.right['loss'].formula}"
-        if expected:
-            finding.evidence = {"ratio": float(numbers[0] or 0) / expected}
-        finding.shown = {"name": "loss", "expected": expected, "actual": numbers[0], "input": inputs[0]["y"]}
         # A penalty or another loss may be meant; nobody is accused of it.
         self.verdict.check("compute_loss", "not_checked", "not_understood")
-
-    loss_mistake: Mistake | None = None
 
     def _loss_site(self, number: Any) -> Site | None:
         found = [
@@ -780,15 +769,15 @@ class NetworkDiagnosis:
         """The fewest mistakes that make observed gradients, up to a factor each; and those that none makes."""
         assert self.forward is not None
         values = [dict(v) for v in self.forward.values]
+        if moved and "W2" in seen[0]:
+            for known, probe_moved in zip(values, seen, strict=True):
+                known["W2_next"] = known["W2"] - (self.rate or probes.RATE) * probe_moved["W2"]
         right, wrong = self._slopes()
         roles = [role for role in ROLES if all(role in probe for probe in seen) and _any(seen[0][role])]
 
         def search(names: Sequence[str], roles: Sequence[str], most: int = 2) -> list[Explanation]:
             def fits(name: str, made: Mapping[str, Any], probe: int) -> bool | None:
                 role = name[1:]
-                if name == "dW2" and moved and "W2_next" not in made:
-                    factor = ratio(seen[probe]["W2"], made[name], close=1e-7) if "W2" in seen[probe] else None
-                    made["W2_next"] = made["W2"] - (self.rate or probes.RATE) * (factor or 1) * made[name]  # type: ignore[index]
                 if name in ("dW1", "db1", "dW2", "db2") and role in roles:
                     return self._same(seen[probe][role], made[name], role, made) is not None
                 return None
@@ -998,7 +987,10 @@ class NetworkDiagnosis:
             )
         else:
             self.verdict.check("backward", "pass", "gradients_right")
-        if moved and not any(
+        if returned and moved and not failed and not self._follows(explanation, moved):
+            # Momentum and the like are none of ours: not called wrong, and not right either.
+            self.verdict.check("train_step" if kind == "step" else "train", "not_checked", "not_understood")
+        elif moved and not any(
             f.id in ("update_ascends", "parameter_never_updated") for f in self.verdict.findings
         ):
             name = "train_step" if kind == "step" else "train"
@@ -1162,14 +1154,6 @@ class NetworkDiagnosis:
 
         by_return, by_move = factors(returned), factors(moved)
         final = {**by_return, **by_move}
-        if moved and returned:
-            strange = [
-                role
-                for role in by_return
-                if role not in by_move and role in moved[0] and _any(moved[0][role]) and role not in lost
-            ]
-            if strange:
-                self._strange_update(strange, returned, moved, kind)
         if not moved and consistent:
             return
         odd = {role: factor for role, factor in final.items() if abs(factor - 1) > 1e-6}
@@ -1275,29 +1259,14 @@ class NetworkDiagnosis:
             finding.yours = "dz2 = y - Y" if wanted > 1 else "dz2 = (y - Y) / N, and divided by N once more"
         self.verdict.add("backward", finding)
 
-    def _strange_update(self, roles: Sequence[str], returned: Any, moved: Any, kind: str) -> None:
-        """The update does not use the gradients that backward returned."""
-        role = roles[0]
-        finding = Finding(
-            "unknown",
-            f"{role}_next",
-            line=self._update_line(kind),
-            values={"name": role},
-            expected=f"{role}_next = {role} - lr d{role}",
+    def _follows(self, explanation: Explanation, moved: Any) -> bool:
+        """Whether every parameter that moved did so along its gradient, as plain descent has it."""
+        known = explanation.values[0]
+        return all(
+            self._same(step, known[f"d{role}"], role, {}) is not None
+            for role, step in moved[0].items()
+            if _any(step)
         )
-        finding.shown = {
-            "name": f"{role} moved by, over lr",
-            "expected": returned[0][role],
-            "actual": moved[0][role],
-            "input": self.values[0]["X"],
-        }
-        self.strange.append(finding)
-
-    @property
-    def strange(self) -> list[Finding]:
-        """Updates that are no multiple of the gradient; momentum and the like are none of ours."""
-        found: list[Finding] = self.__dict__.setdefault("_strange", [])
-        return found
 
     def _update_site(self, kinds: Sequence[str]) -> Site | None:
         assert self.forward is not None
@@ -1480,21 +1449,8 @@ class NetworkDiagnosis:
             if any(fits(wrong.step, scale) for scale in (1.0, 0.01, C / N, 0.01 * C / N)):
                 self.verdict.add("evaluate", self._accuracy_finding("accuracy_wrong_axis"))
             elif choices:
-                numbers, inputs = choices[0]
-                finding = self._accuracy_finding("unknown")
-                finding.values = {"name": "accuracy"}
-                finding.expected = f"accuracy = {right.formula}"
-                finding.shown = {
-                    "name": "accuracy",
-                    "expected": float(right.evaluate(inputs[0])),
-                    "actual": numbers[0][0] if numbers[0] else 0.0,
-                    "input": inputs[0]["y"],
-                }
                 # Without labels among what it takes it may count something else.
                 self.verdict.check("evaluate", "not_checked", "not_understood")
-                self.doubtful = finding
-
-    doubtful: Finding | None = None
 
     def _accuracy_finding(self, identity: str) -> Finding:
         records = self.records(probes.SEEDS[0], "accuracy")

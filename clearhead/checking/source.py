@@ -15,6 +15,7 @@ from typing import Any
 _MAGIC = re.compile(r"^\s*(?:[%!?]|[\w.]+\?{1,2}\s*$)")
 _OTHER_LANGUAGE = re.compile(r"^\s*%%(?!time|capture|timeit)\w+")
 _TIMED = re.compile(r"^(\s*)%{1,2}(?:time|timeit|prun)\s+(?!-)(?=\S)")
+_DEFINES = re.compile(r"(?:def|class)\s+(\w+)|^(\w+)\s*=", re.M)
 _SHELL = re.compile(r"^(\s*)(\w+\s*=\s*)[!%].*$")
 
 
@@ -135,55 +136,53 @@ def _parsed(text: str) -> tuple[ast.Module, list[Broken]]:
             message = str(getattr(error, "msg", error))
             left = _without(lines, at)
             gone = "\n".join(line for line, other in zip(lines, left, strict=False) if line != other)
-            broken.append(
-                Broken(
-                    at,
-                    message,
-                    re.findall(r"(?:def|class)\s+(\w+)|^(\w+)\s*=", gone, re.M)
-                    and [a or b for a, b in re.findall(r"(?:def|class)\s+(\w+)|^(\w+)\s*=", gone, re.M)],
-                )
-            )
+            names = [a or b for a, b in _DEFINES.findall(gone)]
+            broken.append(Broken(at, message, names))
             lines = left
     return ast.Module([], []), broken
 
 
 def _without(lines: list[str], at: int) -> list[str]:
     """The lines, less the innermost function (or top-level statement) around one that does not parse."""
-
-    def depth(line: str) -> int:
-        return len(line) - len(line.lstrip())
-
-    def filled(index: int) -> bool:
-        return bool(lines[index].strip()) and not lines[index].lstrip().startswith("#")
-
     here = at - 1
-    while here > 0 and not filled(here):
+    while here > 0 and not _is_code(lines[here]):
         here -= 1
-    starts = [index for index in range(here, -1, -1) if filled(index)]
-    limit = depth(lines[here]) + 1
-    for index in starts:
-        opens = re.match(r"\s*(async\s+)?def\s", lines[index])
-        if depth(lines[index]) < limit and (opens or depth(lines[index]) == 0):
-            begin = index
-            break
-        if depth(lines[index]) < limit and index != here:
-            limit = depth(lines[index])
-    else:
-        begin = here
+    begin = _begin(lines, here)
     end = begin + 1
-    while end < len(lines) and (
-        not filled(end) or depth(lines[end]) > depth(lines[begin]) or lines[end].lstrip().startswith(")")
-    ):
+    while end < len(lines) and _continues(lines[end], lines[begin]):
         end += 1
     end = max(end, here + 1)
-    kept = [""] * (end - begin)
     while begin > 0 and lines[begin - 1].lstrip().startswith("@"):
-        begin, kept = begin - 1, ["", *kept]
-    made = lines[:begin] + kept + lines[end:]
+        begin -= 1
+    made = lines[:begin] + [""] * (end - begin) + lines[end:]
     # A class or an `if` whose whole body went needs something in its place.
-    above = next((i for i in range(begin - 1, -1, -1) if made[i].strip()), None)
-    if above is not None and made[above].rstrip().endswith(":"):
-        after = next((i for i in range(end, len(made)) if made[i].strip()), None)
-        if after is None or depth(made[after]) <= depth(made[above]):
-            made[begin] = " " * (depth(made[above]) + 4) + "pass"
+    above = next((line for line in reversed(made[:begin]) if line.strip()), "")
+    after = next((line for line in made[end:] if line.strip()), "")
+    if above.rstrip().endswith(":") and _depth(after) <= _depth(above):
+        made[begin] = " " * (_depth(above) + 4) + "pass"
     return made
+
+
+def _begin(lines: list[str], here: int) -> int:
+    """Where the function or the top-level statement around a line begins."""
+    limit = _depth(lines[here]) + 1
+    for index in (index for index in range(here, -1, -1) if _is_code(lines[index])):
+        depth = _depth(lines[index])
+        if depth < limit and (depth == 0 or re.match(r"\s*(async\s+)?def\s", lines[index])):
+            return index
+        if index != here:
+            limit = min(limit, depth)
+    return here
+
+
+def _continues(line: str, first: str) -> bool:
+    """Whether a line belongs to the block that another one begins."""
+    return not _is_code(line) or _depth(line) > _depth(first) or line.lstrip().startswith(")")
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _is_code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")

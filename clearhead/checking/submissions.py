@@ -20,7 +20,7 @@ LONGEST_FILE, LONGEST_MODULES = 32 << 20, 1 << 20
 # What a report depends on besides the file, of this package.
 SOURCES = (
     "two_layer_nn.py", "attention.py", "sandbox.py", "keeper.py", "messages.py", "confinement.py",
-    "docstrings.py", "evaluation.py", "formula.py", "checking/*.py", "mistakes/*",
+    "docstrings.py", "evaluation.py", "formula.py", "checking/**/*.py", "mistakes/*",
 )  # fmt: skip
 NOBODYS = {"node_modules", "venv", "site-packages"}  # Folders with files that no student wrote.
 _TORCH = re.compile(rb"\btorch\b")

@@ -48,30 +48,15 @@ def judge_training(diagnosis: Any, data: Mapping[str, Any], arrays: Mapping[str,
         )
     total = sum(len(rows) for rows in batches)
     takes = set(data["roles"])
+    early = "epochs" in takes and 0 < total <= N
     if "batch" not in takes and not any(len(rows) == min(batch, N) for rows in batches):
         # Everything at once, or one by one: nothing is said of batches.
         verdict.check("train", "pass", "train_seen")
-        if "epochs" in takes and 0 < total <= N and len(batches) <= 1:
-            verdict.add(
-                "train",
-                Finding(
-                    "train_returns_early",
-                    "train",
-                    line=_return_line(diagnosis),
-                    values={"seen": total, "wanted": N * epochs},
-                ),
-            )
+        if early and len(batches) <= 1:
+            verdict.add("train", _returns_early(diagnosis, total, N * epochs))
         return
-    if "epochs" in takes and total <= N:
-        verdict.add(
-            "train",
-            Finding(
-                "train_returns_early",
-                "train",
-                line=_return_line(diagnosis),
-                values={"seen": total, "wanted": N * epochs},
-            ),
-        )
+    if early:
+        verdict.add("train", _returns_early(diagnosis, total, N * epochs))
         return
     per_epoch = [batches[i : i + N // batch] for i in range(0, len(batches), max(N // batch, 1))]
     whole = (N // batch) * batch
@@ -91,6 +76,11 @@ def judge_training(diagnosis: Any, data: Mapping[str, Any], arrays: Mapping[str,
     if order == natural * epochs:
         verdict.add("train", Finding("train_without_shuffling", "train", line=_order_line(diagnosis)))
     verdict.check("train", "pass", "train_seen")
+
+
+def _returns_early(diagnosis: Any, seen: int, wanted: int) -> Finding:
+    values = {"seen": seen, "wanted": wanted}
+    return Finding("train_returns_early", "train", line=_return_line(diagnosis), values=values)
 
 
 def _rows(value: Any, X: Any) -> Rows | None:

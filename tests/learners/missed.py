@@ -50,5 +50,3 @@ NOT_NAMED = {
     ("network_update_in_backward", "init_shape_wrong"),
     ("network_weight_decay", "crash"),
 }
-# Of these the roles of the projections cannot be told once the names say nothing.
-ACCUSED_RENAMED = {"attention_heads", "attention_lecture", "attention_tensorflow"}
