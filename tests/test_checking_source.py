@@ -241,4 +241,4 @@ def test_leaving_by_exit_is_a_crash_with_its_line():
         NETWORK.replace("        self.h = sigmoid(", "        raise SystemExit\n        self.h = sigmoid(")
     )
     crash = next(finding for finding in verdict.findings if finding.id == "crash")
-    assert crash.line == 15
+    assert crash.line == 14
