@@ -3,6 +3,7 @@
 Here they run in this process, as they are trusted; the sandbox has tests of its own.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def of_style(style, text):
     return verdict_of(text, FILES[style].name)
 
 
+@functools.cache
+def correct(style):
+    """What is said of a style as it stands; nobody changes it."""
+    return of_style(style, FILES[style].read_text("utf-8"))
+
+
 def ids(verdict):
     """Ids that were named, and those that the same numbers would have."""
     return {finding.id for finding in verdict.findings} | {
@@ -67,7 +74,7 @@ def lines(plant):
 
 @pytest.mark.parametrize("style", FILES)
 def test_a_correct_implementation_is_accused_of_nothing(style):
-    verdict = of_style(style, FILES[style].read_text("utf-8"))
+    verdict = correct(style)
     assert errors(verdict) == []
     # A row with nothing to attend to is nan where −∞ fills it; that much is true of these.
     warnings = [finding.id for finding in verdict.findings if finding.severity == "warning"]
@@ -76,7 +83,7 @@ def test_a_correct_implementation_is_accused_of_nothing(style):
 
 @pytest.mark.parametrize("style", [style for style in FILES if style not in missed.NOT_UNDERSTOOD])
 def test_a_correct_implementation_is_understood(style):
-    checks = of_style(style, FILES[style].read_text("utf-8")).checks
+    checks = correct(style).checks
     assert [checks[name].status for name in CORE[style.partition("_")[0]]] == ["pass"] * len(
         CORE[style.partition("_")[0]]
     )

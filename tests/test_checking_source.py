@@ -242,3 +242,34 @@ def test_leaving_by_exit_is_a_crash_with_its_line():
     )
     crash = next(finding for finding in verdict.findings if finding.id == "crash")
     assert crash.line == 14
+
+
+def attention(masked, comment=""):
+    """A right attention, whose mask is used as given; the comment may say what true means."""
+    from mixtures import attention as mixed
+
+    lines = mixed(7).split("\n")
+    at = next(n for n, line in enumerate(lines) if line.startswith("            scores = "))
+    lines[at] = f"            {comment}\n            scores = {masked}"
+    return "\n".join(lines)
+
+
+def test_a_mask_that_hides_where_it_is_true_is_wrong_only_against_what_the_file_says():
+    hides = "scores.masked_fill(mask == 1, -1e9)"
+    silent = verdict_of(attention(hides))
+    assert errors(silent) == []
+    assert "mask_inverted" in silent.ids("note")
+    assert silent.checks["mask"].status == "not_checked"
+    agreed = verdict_of(attention(hides, "# 1 is masked, it is not to be seen"))
+    assert agreed.ids("note") == ["mask_convention"]
+    against = verdict_of(attention(hides, "# true: the query may attend to this key"))
+    assert errors(against) == ["mask_inverted"]
+
+
+def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
+    text = attention("scores.masked_fill(mask == 0, -1e9)")
+    text = text.replace("mask=None):", "mask=None, causal=False):")
+    switch = (
+        "        if causal:\n            scores = scores.masked_fill(torch.ones(n, n).triu(1) == 1, -1e9)\n"
+    )
+    assert errors(verdict_of(text.replace("        weights = ", f"{switch}        weights = "))) == []

@@ -1,7 +1,7 @@
 """Whether an attention's mask hides what it says, and which mistake it is where it does not."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ LIKELY = (
 )  # fmt: skip
 _TRUE_HIDES = (
     r"(true|1)\b[^.\n]{0,30}"
-    r"(ignor|masked|hidden|hide|block|pad|not (allowed|attend)|가려|가리|무시|막)"
+    r"(ignor|masked|hidden|hide|block|pad|not (allowed|attend)|가려|가리|무시|막|遮|屏蔽|掩)"
 )
+_TRUE_ALLOWS = r"(true|1)\b[^.\n]{0,30}(may|attend|allow|keep|kept|visible|see|볼 수|참고|허용|可见|保留)"
 
 
 def judge_masks(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
@@ -154,7 +155,8 @@ def _accuse(
     best = found[0]
     name, mistake = next(iter(best.mistakes.items()))
     line = mask_line(answer, reading.explanation)
-    if mistake.id == "mask_inverted" and _says_true_hides(answer.mask_name, answer.lines.remarks()):
+    meant = _meaning(answer) if mistake.id == "mask_inverted" else "allowed"
+    if meant == "hidden":
         verdict.add("mask", Finding("mask_convention", "mask", line=line, variable=answer.mask_name))
         verdict.check("mask", "pass", "mask_right", {"name": answer.mask_name})
         return
@@ -164,9 +166,21 @@ def _accuse(
     finding.alternatives = sorted({_id(other) for other in found} - {mistake.id})
     expected = answer.complete(answer.values(reading.layout, reading.causal, 0))["output"]
     answer.show(finding, outs[0], expected, best.values[0]["x"], best.values[0]["output"])
+    if not meant:  # Both conventions are in use: without a word on it neither is wrong.
+        finding.level = "note"
+        verdict.check("mask", "not_checked", "mask_meaning", {"name": answer.mask_name})
     verdict.add("mask", finding)
 
 
-def _says_true_hides(name: str, remarks: Iterable[str]) -> bool:
-    """Whether the learner says that true means hidden, as `nn.MultiheadAttention` does."""
-    return "padding" in name or any(re.search(_TRUE_HIDES, text, re.I) for text in remarks)
+def _meaning(answer: AttentionAnswer) -> str:
+    """What true in a mask stands for, "hidden" or "allowed", if the learner's file tells; else ""."""
+    remarks, text = list(answer.lines.remarks()), answer.lines.text
+
+    def said(pattern: str) -> bool:
+        return any(re.search(pattern, remark, re.I) for remark in remarks)
+
+    upper, lower = (re.search(rf"\b{word}\b", text) for word in ("triu", "tril"))
+    turned = upper and re.search(r"== *0\b|~|1 *- ", text)  # What comes after is cut out, and the rest kept.
+    if "padding" in answer.mask_name or said(_TRUE_HIDES) or (upper and not lower and not turned):
+        return "hidden"
+    return "allowed" if said(_TRUE_ALLOWS) or lower or turned else ""

@@ -134,7 +134,7 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
     _say_mistakes(answer, verdict, reading, sorted(alternatives))
     if not reading.layout.roles["o"] and "output_projection_missing" not in said:
         verdict.add("output", _no_output_projection(answer, reading))
-    triangle = answer.lines.first_own(TRIANGLE)
+    triangle = answer.lines.always(TRIANGLE)  # Under an `if` it may be meant to be off.
     if triangle and not reading.causal and not answer.mask_name:
         line = fill_line(answer) or triangle
         formula = answer.formula("weights")

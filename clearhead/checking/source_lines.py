@@ -27,6 +27,25 @@ class SourceLines:
         """The first such line among those of functions that take part."""
         return _first(self.own, pattern, 0)
 
+    def always(self, pattern: str) -> int:
+        """The first such line that runs whatever the arguments are: none of those under an `if`.
+
+        >>> text = ["def f(causal):", "  if causal:", "    m = tril(x)", "  n = tril(y)"]
+        >>> SourceLines({"lines": text, "where": {"f": 1}}).always("tril")
+        4
+        """
+        places = (n for n, text in enumerate(self.own, 1) if re.search(pattern, text))
+        return next((n for n in places if not self._depends(n)), 0)
+
+    def _depends(self, number: int) -> bool:
+        depth = _depth(self.own[number - 1])
+        for text in reversed(self.own[: number - 1]):
+            if text.strip() and _depth(text) < depth:
+                depth = _depth(text)
+                if re.match(r"\s*(if|elif|else)\b", text):
+                    return True
+        return False
+
     def assigned(self, attribute: str) -> int:
         """Where an attribute of `self` is given its value."""
         name = re.escape(attribute)
@@ -36,6 +55,10 @@ class SourceLines:
         """Comments and docstrings."""
         yield from (line.partition("#")[2] for line in self.all if "#" in line)
         yield from re.findall(r'"""(.*?)"""', self.text, re.S)
+
+
+def _depth(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _first(lines: list[str], pattern: str, after: int) -> int:
