@@ -144,8 +144,10 @@ class AttentionAnswer:
         x, xk, xv = self._tokens(kind or self.kind, probes.SEEDS[probe])
         allowed = np.tril(np.ones((T, T))) if causal else np.ones((T, T))
         return {
-            **layout.values[probe], "x": x, "xk": xk, "xv": xv, **masked(np.broadcast_to(allowed, (B, A, T, T))),
-            "A": float(A), "K": float(layout.K), "M": float(self.sizes["M"]), "T": float(T), "AK": float(A * layout.K),
+            **layout.values[probe], "x": x, "xk": xk, "xv": xv,
+            **masked(np.broadcast_to(allowed, (B, A, T, T))),
+            "A": float(A), "K": float(layout.K), "M": float(self.sizes["M"]), "T": float(T),
+            "AK": float(A * layout.K),
         }  # fmt: skip
 
     def _tokens(self, kind: str, seed: int) -> tuple[Any, Any, Any]:
@@ -180,7 +182,7 @@ class AttentionAnswer:
     def show(
         self, finding: Finding, outs: Sequence[Any], expected: Any, given: Any, like: Any = None
     ) -> None:
-        """Give a finding its numbers: the output beside the expected one, and how near it is to the one explained."""
+        """Give a finding its numbers: the output beside the expected one, and how near it is to `like`."""
         finding.shown = {"name": "output", "expected": expected, "actual": outs[0], "input": given}
         if like is not None:
             finding.evidence = {"value": "output", "digits": digits(nearest(outs, like), like)}

@@ -49,7 +49,7 @@ Roles = list[tuple[str, str]]  # of forward's arguments: the role, then the name
 def constructor_ways(
     arguments: Sequence[Argument], sizes: Mapping[str, int], is_sure: Callable[[], bool]
 ) -> Iterator[Way]:
-    """Values for the constructor's arguments; `is_sure` tells that a way failed for a reason of the code's own.
+    """Values for the constructor's arguments; `is_sure` tells that a way failed by the code's own fault.
 
     >>> from clearhead.checking.binding import arguments_of
     >>> sizes = {"A": 3, "M": 12, "T": 5, "K": 4}

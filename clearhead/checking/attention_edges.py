@@ -1,4 +1,4 @@
-"""What an attention does at the edges: parameters that are missed, chance in use, one sequence alone, empty rows."""
+"""What an attention does at the edges: missed parameters, chance in use, one sequence alone, empty rows."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The forms that learners' code gives to values of attention, and whether one of its values is a known one."""
+"""The forms that learners' code gives to values of attention, and whether a value is a known one."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ def score_forms(scores: Any) -> Iterator[Any]:
 
 
 def score_layouts(scores: Any, hidden: Any) -> Iterator[tuple[Any, Any]]:
-    """Scores and what is hidden of them in every order of axes, with heads among the batch, and head by head."""
+    """Scores and what is hidden of them: every order of axes, heads among the batch, and head by head."""
     B, A, T, S = scores.shape
     for order in itertools.permutations(range(4)):
         yield scores.transpose(order), hidden.transpose(order)

@@ -33,7 +33,7 @@ class Layout:
 
 
 def layouts(parameters: Sequence[Row], sizes: Mapping[str, int], names: str = "") -> Iterator[Layout]:
-    """Every way to read the parameters, likelier ones first; `names`: in which order a fused one is taken apart.
+    """Every way to read the parameters, likelier ones first; `names`: the order in a fused one.
 
     >>> rows = [(f"{role}.weight", [12, 12], "Linear", True) for role in ("q", "k", "v", "out")]
     >>> next(layouts(rows, {"A": 3, "M": 12})).roles

@@ -21,7 +21,8 @@ FILLS = (-1.0, -10.0, -100.0, 1e-9, -1e-9, -2.0, -5.0, -20.0, -50.0, -0.5, 1.0, 
 ENOUGH = -600.0  # what fills a masked score so that it counts for nothing
 # Of several mistakes that give the same numbers, the likelier first.
 LIKELY = (
-    "mask_discarded", "mask_inverted", "mask_on_queries", "mask_after_softmax", "mask_multiplied_before_softmax",
+    "mask_discarded", "mask_inverted", "mask_on_queries", "mask_after_softmax",
+    "mask_multiplied_before_softmax",
     "mask_hides_diagonal", "mask_fill_too_small",
 )  # fmt: skip
 _TRUE_HIDES = (
@@ -78,7 +79,7 @@ def _not_taken(answer: AttentionAnswer, verdict: Verdict) -> None:
 def _explanations(
     answer: AttentionAnswer, reading: Reading, outs: Sequence[Sequence[Any]], form: str
 ) -> list[Explanation]:
-    """What explains the outputs with a mask, beside the mistakes that are known already; likelier ones first."""
+    """What explains the outputs with a mask, beside what is known already; likelier ones first."""
     mistakes = reading.explanation.mistakes
     right = {name: mistakes[name].step if name in mistakes else step for name, step in answer.right.items()}
     values = []

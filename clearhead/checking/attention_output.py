@@ -1,4 +1,4 @@
-"""What explains an attention's output without a mask: a way to read its parameters, and the fewest mistakes."""
+"""What explains an attention's output without a mask: a way to read it, and the fewest mistakes."""
 
 import itertools
 import re
@@ -26,7 +26,7 @@ CAUSAL = frozenset(
 )  # fmt: skip
 SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
 FAR_BELOW = -1e9
-# How many of the layouts are tried: with one mistake and with two, tokens first, heads within a token, unknown.
+# How many layouts are tried: with one mistake and with two, tokens first, heads within a token, unknown.
 ONE, TWO, TURNED, ACROSS, UNKNOWN = 14, 2, 6, 8, 12
 
 Found = tuple[Layout, bool, list[Explanation]]

@@ -24,7 +24,7 @@ Given = dict[str, Any]
 
 
 class AttentionSubject:
-    """A class by its name: its sizes, what its constructor is called with, and the roles of forward's arguments."""
+    """A class by its name: its sizes, what it is made with, and the roles of forward's arguments."""
 
     def __init__(self, name: str) -> None:
         self.name, self.torch = name, importlib.import_module("torch")
@@ -154,7 +154,7 @@ class AttentionSubject:
                 yield from self.tensors(part)
 
     def outputs(self, out: Any) -> list[Any]:
-        """Tensors with a vector for each token: batches, tokens and model_dim, in this order or tokens first."""
+        """Tensors with a vector for each token: batches, tokens, model_dim, or tokens first."""
         B, T, M = (self.sizes[letter] for letter in "BTM")
         tensors = list(self.tensors(out))
         right = [t for t in tensors if tuple(t.shape) == (B, T, M)]

@@ -19,7 +19,7 @@ _OURS = r"Stub|Configuration|ModuleNotFoundError|missing \d+ required|unexpected
 
 
 class Understanding:
-    """Tries ways to construct and to call, until vectors come out for vectors; `crash` says what came else."""
+    """Tries ways to construct and to call, until vectors come out; `crash` says what came else."""
 
     def __init__(self, subject: AttentionSubject, loaded: Loaded) -> None:
         self.subject, self.loaded = subject, loaded

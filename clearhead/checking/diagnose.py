@@ -5,7 +5,7 @@ from typing import Any
 
 from clearhead.checking.attention_diagnosis import diagnose_attention
 from clearhead.checking.findings import Finding, Verdict, first, grouped
-from clearhead.checking.network_diagnosis import NetworkDiagnosis
+from clearhead.checking.network_diagnosis import diagnose_network
 
 FOUND_IN_SOURCE = ("syntax_error", "name_undefined", "method_misspelt", "defined_twice")
 
@@ -24,7 +24,7 @@ def diagnosed(parts: Sequence[tuple[Any, Any]]) -> Verdict:
             values = {key: value for key, value in item.items() if key not in ("id", "line")}
             verdict.add("source", Finding(item["id"], line=int(item["line"]), values=values))
     if found.get("target") == "two-layer":
-        NetworkDiagnosis(parts, verdict).run()
+        diagnose_network(parts, verdict)
     elif found.get("target") == "attention":
         diagnose_attention(parts, verdict)
     return verdict

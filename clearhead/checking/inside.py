@@ -8,7 +8,7 @@ from clearhead.checking import attentions, find, networks, source
 
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
-    """Answer one job: `name` and `text` of a file, its `modules`, a `target` or none, one class `only` or none."""
+    """Answer one job: the `name` of a file, its `modules`, a `target` or none, one class `only` or none."""
     content = bytes(arrays["content"])
     read = source.read(job["name"], content)
     modules = {name: source.read(f"{name}.py", bytes(arrays[f"module/{name}"])) for name in job["modules"]}
@@ -18,7 +18,8 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
             "part": "found", "target": program.target, "class": program.name, "functions": program.functions,
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
             "notes": read.notes, "lines": read.text.split("\n"), "cells": read.cells, "uses": uses(program),
-            "modules": {name: module.text.split("\n") for name, module in modules.items()}, "where": program.lines,
+            "modules": {name: module.text.split("\n") for name, module in modules.items()},
+            "where": program.lines,
         },
         {},
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The forms in which code takes a mask: their axes, by letters of batch, heads and tokens, and their values."""
+"""The forms in which code takes a mask: their axes (batch, heads and tokens) and their values."""
 
 from typing import Any
 

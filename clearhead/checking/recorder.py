@@ -20,7 +20,8 @@ MOST_BYTES = 24 << 20  # of all values of a phase
 MOST_TIMES = 24  # that one place is kept from the beginning, and again from the end
 MOST_PARTS = 8  # of a list whose parts are kept
 NEVER = frozenset(
-    ("matplotlib", "seaborn", "plotly", "tqdm", "IPython", "wandb", "google", "cv2", "torchsummary", "torchviz",
+    ("matplotlib", "seaborn", "plotly", "tqdm", "IPython", "wandb", "google", "cv2", "torchsummary",
+     "torchviz",
      "ipywidgets", "graphviz", "bokeh", "tensorboard", "tensorboardX", "pylab", "torchinfo", "termcolor",
      "colorama", "tkinter", "PyQt5", "streamlit")
 )  # fmt: skip

@@ -57,7 +57,7 @@ class Report:
 
     @property
     def passed(self) -> bool | NotPassed:
-        """True if no error was found and what matters was seen to be right; else a false that carries the report.
+        """True if no error was found and what matters was seen to be right; else false, with the report.
 
         What matters is the output, and of a network the gradients too, which are what it is about.
 

@@ -1,4 +1,4 @@
-"""Rewrites code so that every expression hands its value to a recorder; lines and columns stay those of the file.
+"""Rewrites code so that every expression hands its value to a recorder; places stay those of the file.
 
 Runs inside the sandbox.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 RECORD = "__record__"  # the recorder's name in the rewritten code: called with a place's number and a value
 _UNTOUCHED = (
-    ast.JoinedStr, ast.FormattedValue, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Delete, ast.Match,
+    ast.JoinedStr, ast.FormattedValue, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Delete,
+    ast.Match,
 )  # fmt: skip
 _WRAPPED = (ast.Call, ast.BinOp, ast.UnaryOp, ast.IfExp)
 _NO_VALUES = ("super", "range", "len", "locals", "globals", "vars")  # functions whose results are not kept
@@ -170,7 +171,7 @@ class _Rewriter(ast.NodeTransformer):
 
 
 def _root(target: Any) -> Any:
-    """What is changed by giving one of its places a value; a place with a fixed name is a thing of its own."""
+    """What is changed by giving one of its places a value; one with a fixed name is a thing of its own."""
     while isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value
     return target

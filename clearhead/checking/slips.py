@@ -17,8 +17,9 @@ WORDS = frozenset(
         r"\w+",
         """
     initialize initialise initialization init parameters parameter params param forward backward compute loss
-    train training step evaluate evaluation accuracy predict prediction update gradient gradients weights weight
-    biases bias split merge combine concat heads head attention softmax sigmoid derivative hidden output input
+    train training step evaluate evaluation accuracy predict prediction update gradient gradients
+    weights weight biases bias split merge combine concat heads head attention softmax sigmoid derivative
+    hidden output input
     layer layers batch batches epoch epochs score scores query queries value values propagation propagate pass
     cross entropy shuffle network neural model linear transpose reshape project projection masked scale scaled
     product multi multihead activation function cost calculate validate validation test report process dropout

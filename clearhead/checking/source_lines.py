@@ -46,6 +46,18 @@ class SourceLines:
                     return True
         return False
 
+    def body(self, begin: int) -> Iterator[tuple[int, str]]:
+        """The numbered lines of what a line begins.
+
+        >>> list(SourceLines({"lines": ["def f():", "  g()", "h()"]}).body(1))
+        [(2, '  g()')]
+        """
+        depth = _depth(self.all[begin - 1]) if begin else 0
+        for number, text in enumerate(self.all[begin:] if begin else (), begin + 1):
+            if text.strip() and _depth(text) <= depth and not text.lstrip().startswith((")", "#")):
+                return
+            yield number, text
+
     def assigned(self, attribute: str) -> int:
         """Where an attribute of `self` is given its value."""
         name = re.escape(attribute)

@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What functions of a kind may want; of arguments that have a default only the optional roles are given."""
+    """What functions of a kind may want; arguments with a default are given the optional roles alone."""
 
     kind: str
     pool: Sequence[str]

@@ -21,7 +21,7 @@ _FORM = r"indices|integer|iterable|subscriptable|out of range"
 
 @dataclass(frozen=True)
 class Way:
-    """One way to call a function: each argument's role, the form of the labels, and what is called before it."""
+    """One way to call a function: its arguments' roles, the form of labels, what is called before."""
 
     name: str
     binding: dict[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Learner:
             self.subject = self.plain
 
     def ways(self, kind: str, *others: str) -> list[str]:
-        """The functions that may be of a kind, likelier ones first, but for those that are not written yet."""
+        """The functions that may be of a kind, likelier ones first, without those not written yet."""
         found = names.ways(self.subject.functions, kind, *others)
         return [name for name in found if name not in self.unwritten]
 

@@ -62,7 +62,8 @@ def _values(learner: Learner, sizes: Mapping[str, int], examples: int) -> dict[s
     draw = probes.network(probes.SEEDS[0], D, H, C, max(examples, C))
     values = {
         **forms_of_labels(draw), **sizes, "shape": layers, "lr": probes.RATE, "reg": 0.0, "seed": 0,
-        "epochs": 1, "batch": examples, "log": 1, "X": draw["X"], "Y": draw["Y"], "rng": np.random.default_rng(0),
+        "epochs": 1, "batch": examples, "log": 1, "X": draw["X"], "Y": draw["Y"],
+        "rng": np.random.default_rng(0),
     }  # fmt: skip
     return {**values, "config": Configuration(values, NETWORK), "made": _configured(learner, layers)}
 

@@ -51,14 +51,14 @@ class Network:
         return self.making.make(self.learner, sizes or self.sizes, self.sizes["N"])
 
     def ready(self, seed: int, **other: Any) -> tuple[Any, dict[str, Any]]:
-        """An instance that holds a probe's parameters, or `other` ones, and the probe in the learner's layout."""
+        """An instance that holds a probe's parameters, or `other` ones, and the probe in its layout."""
         thing = self.make()
         drawn = {**self.drawn(seed), **other}
         self.slots.fill(thing, drawn)
         return thing, self.values(drawn, thing)
 
     def after(self, kind: str, seed: int) -> tuple[Any, dict[str, Any]]:
-        """An instance after its forward pass (and its backward one), with what these returned; of "new" neither."""
+        """An instance after its forward (and backward) pass, with what these returned; "new": neither."""
         thing, values = self.ready(seed)
         try:
             if kind in ("forward", "backward") and "forward" in self.plan.ways:
@@ -80,9 +80,12 @@ class Network:
         """The numbers of a probe in the learner's layout, by the roles of arguments."""
         columns, count = self.plan.columns, len(drawn["X"])
         values = {
-            "X": turned(drawn["X"], columns), **forms_of_labels(drawn, columns), "shares": turned(drawn["shares"], columns),
-            "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "log": 1, "seed": 0, "rng": np.random.default_rng(0),
-            **{letter: self.sizes[letter] for letter in "DHC"}, "shape": [self.sizes[letter] for letter in "DHC"],
+            "X": turned(drawn["X"], columns), **forms_of_labels(drawn, columns),
+            "shares": turned(drawn["shares"], columns),
+            "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "log": 1, "seed": 0,
+            "rng": np.random.default_rng(0),
+            **{letter: self.sizes[letter] for letter in "DHC"},
+            "shape": [self.sizes[letter] for letter in "DHC"],
         }  # fmt: skip
         values["Y"] = values[self.plan.labels or "one-hot"]
         values["config"] = Configuration(values, NETWORK)

@@ -20,7 +20,7 @@ OBSERVED = ("forward", "loss", "backward", "step", "once", "accuracy")  # once: 
 
 
 def observe(network: Network, send: Send, seed: int) -> None:
-    """Run every function on a probe, as it is and then so that it records; each part is sent as soon as it is there."""
+    """Run every function on a probe, as it is and then so that it records; each part is sent at once."""
     learner = network.learner
     for recorded in (False, True):
         with learner.recording(recorded):
@@ -120,7 +120,7 @@ def _rates(network: Network, thing: Any) -> list[float]:
 
 
 def initial(network: Network, send: Send) -> None:
-    """Initial parameters of sizes at which one initialisation is told from another, if they can be asked for."""
+    """Initial parameters, of sizes at which initialisations differ clearly if these can be asked for."""
     try:
         thing = network.make(probes.LARGE)
         slots = slots_of(thing, probes.LARGE)

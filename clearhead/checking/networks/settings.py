@@ -1,4 +1,4 @@
-"""Numbers that an instance keeps for itself, such as its learning rate: those of the probe put in their place."""
+"""Numbers that an instance keeps for itself, such as its learning rate, and the probe's in their place."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -17,7 +17,8 @@ BACKWARD = ("X", "Y", "cache", "y", "h", "lr", "params", "W1", "W2", "b1", "b2",
 STEP = {
     "new": ("X", "Y", "lr", "params", "reg"),
     "backward": (
-        "grads", "lr", "params", "X", "Y", "cache", "dW1", "db1", "dW2", "db2", "W1", "b1", "W2", "b2", "y", "reg",
+        "grads", "lr", "params", "X", "Y", "cache", "dW1", "db1", "dW2", "db2", "W1", "b1", "W2", "b2",
+        "y", "reg",
     ),
 }  # fmt: skip
 TRAIN = ("X", "Y", "X_val", "Y_val", "lr", "epochs", "batch", "log", "params", "H", "D", "C", "shape", "reg")

@@ -1,0 +1,88 @@
+"""A network's accuracy: in percent, of the examples whose likeliest class is right."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from clearhead.checking import probes
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_answer import NetworkAnswer, Reading, Values
+from clearhead.checking.network_places import at
+from clearhead.docstrings import Step
+
+Call = tuple[
+    list[list[float]], list[Values]
+]  # the numbers that were returned of each probe, and their inputs
+_WHERE = {"accuracy_wrong_axis": r"argmax", "accuracy_as_fraction": r"mean|sum|/|return"}
+
+
+def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Say how the accuracy is counted."""
+    calls = _calls(answer, reading)
+    if "accuracy" not in answer.functions or reading.other or not calls:
+        return
+    right = answer.right["accuracy"]
+    wrong = next(m.step for m in answer.wrong if m.id == "accuracy_wrong_axis")
+    share = answer.sizes["C"] / answer.sizes["N"]
+    if _fits(right, 1.0, calls):
+        verdict.check("evaluate", "pass", "accuracy_right")
+    elif _fits(right, 0.01, calls):
+        verdict.add("evaluate", _finding(answer, "accuracy_as_fraction"))
+        verdict.check("evaluate", "pass", "accuracy_right")
+    elif any(_fits(wrong, scale, calls) for scale in (1.0, 0.01, share, 0.01 * share)):
+        finding = _finding(answer, "accuracy_wrong_axis")
+        finding.yours = "accuracy = 100 mean_C([argmax_N(y) = argmax_N(Y)])"
+        verdict.add("evaluate", finding)
+    else:  # Without labels among what it takes it may count something else.
+        verdict.check("evaluate", "not_checked", "not_understood")
+
+
+def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
+    seen = [answer.observed("accuracy", seed) for seed in probes.SEEDS]
+    return [
+        (
+            [_numbers(data, arrays) for data, arrays in pair],
+            [_inputs(answer, reading, probe, data) for probe, (data, _) in enumerate(pair)],
+        )
+        for pair in zip(*seen, strict=False)
+    ]
+
+
+def _numbers(data: Any, arrays: Any) -> list[float]:
+    made = (arrays.get(f"returned{number}") for number in range(len(data["returned"])))
+    return [float(value.reshape(-1)[0]) for value in made if value is not None and value.size == 1]
+
+
+def _inputs(answer: NetworkAnswer, reading: Reading, probe: int, data: Any) -> Values:
+    values = answer.values[probe]
+    given = "y" in data["roles"].values() or reading.forward is None
+    y = values["shares"] if given else reading.forward.values[probe]["y"]  # type: ignore[union-attr]
+    return {"y": y, "Y": values["Y"], "C": answer.sizes["C"], "N": answer.sizes["N"]}
+
+
+def _fits(step: Step, scale: float, calls: Sequence[Call]) -> bool:
+    """Whether some way of calling returned a step's value, times a scale, of every probe."""
+    return any(
+        all(
+            any(abs(number - scale * float(step.evaluate(known))) < 1e-4 * scale for number in made)
+            for made, known in zip(numbers, inputs, strict=True)
+        )
+        for numbers, inputs in calls
+    )
+
+
+def _finding(answer: NetworkAnswer, identity: str) -> Finding:
+    """A finding where the axis is named, or where the last number is made."""
+    begin, lines = answer.line_of("accuracy"), answer.lines.all
+    finding = Finding(
+        identity, "accuracy", line=begin, expected=f"accuracy = {answer.right['accuracy'].formula}"
+    )
+    sites = [r.site for r in answer.records("accuracy").all if r.site.kind != "argument"]
+    sites = [
+        s
+        for s in sites
+        if begin and begin < s.line <= len(lines) and re.search(_WHERE[identity], lines[s.line - 1])
+    ]
+    if sites:
+        at(finding, sites[0 if identity == "accuracy_wrong_axis" else -1])
+    return finding

@@ -1,0 +1,198 @@
+"""What is wrong in a network's gradients: in which step, by which factor, and in the update."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import digits, listed, ratio
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading
+from clearhead.checking.network_factors import judge_factors
+from clearhead.checking.network_gradients import (
+    Gradients,
+    consistent,
+    explain_gradients,
+    learn_rate,
+    moved,
+    returned,
+    right_gradients,
+    same,
+)  # fmt: skip
+from clearhead.checking.network_places import at, made_at, placed
+from clearhead.checking.network_updates import Made, judge_frozen, judge_update, update_site
+from clearhead.checking.search import Explanation
+
+REACH = {
+    "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
+}  # fmt: skip
+CHAINS = {
+    "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
+    "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
+}  # fmt: skip
+
+
+def judge_backward(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Judge what was returned and what the parameters moved along, together where both are there."""
+    if reading.forward is None:
+        return
+    if answer.understood.get("late"):
+        _start_later(answer, reading)
+    kind = "step" if "step" in answer.functions or answer.understood.get("moves") else "once"
+    learn_rate(answer, reading, kind)
+    by_return = [returned(answer, "backward", seed) for seed in probes.SEEDS]
+    if "backward" not in answer.functions or any(len(made) < 2 for made in by_return):
+        by_return = []
+    by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
+    by_move = by_move if all(by_move) else []
+    if by_return or by_move:
+        _Judge(answer, reading, verdict, kind, by_return, by_move).judge()
+
+
+def _start_later(answer: NetworkAnswer, reading: Reading) -> None:
+    """Training makes the parameters itself: go on from those that it began with."""
+    assert reading.forward is not None
+    for values, seed in zip(answer.values, probes.SEEDS, strict=True):
+        for _, arrays in answer.observed("once", seed):
+            values |= answer.by_role("before", arrays)
+        for name in FORWARD:
+            mistake = reading.forward.mistakes.get(name)
+            values[name] = (mistake.step if mistake else answer.right[name]).evaluate(values)
+    reading.forward = Explanation(reading.forward.mistakes, [dict(values) for values in answer.values])
+
+
+@dataclass
+class _Judge:
+    """Gradients of each probe: those returned, and those moved along; either may be empty."""
+
+    answer: NetworkAnswer
+    reading: Reading
+    verdict: Verdict
+    kind: str
+    by_return: list[Gradients]
+    by_move: list[Gradients]
+
+    def judge(self) -> None:
+        answer, verdict = self.answer, self.verdict
+        self.kinds = ("backward", self.kind) if "backward" in answer.functions else (self.kind,)
+        self.seen = [dict(made) for made in self.by_return or self.by_move]
+        self.misshapen = list(self._say_misshapen())
+        found, lost = explain_gradients(answer, self.reading, self.seen, moved_only=not self.by_return)
+        self.explanation = max(found, key=self._rank)
+        as_its_loss = consistent(answer, self.seen[0])
+        if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
+            # What its arguments mean was guessed, and may have been guessed wrongly.
+            verdict.check("backward", "not_checked", "not_understood")
+            return
+        if self.by_return and as_its_loss:  # Right for the learner's own loss, which may be another one.
+            self.explanation.mistakes.clear()
+            lost = []
+        for name in self.explanation.mistakes:
+            verdict.add("backward", self._mistake(name, found))
+        for role in lost:
+            verdict.add("backward", self._unknown(role))
+        made = Made(self.kind, self.kinds, self.explanation, self.by_return, self.by_move)
+        frozen = [role for role in made.frozen() if role not in self.misshapen]
+        if self.by_move or not as_its_loss:
+            judge_factors(answer, verdict, made, {*lost, *frozen, *self.misshapen})
+        judge_frozen(answer, verdict, made, frozen)
+        self._sum_up()
+        judge_update(answer, verdict, made)
+
+    def _rank(self, explanation: Explanation) -> tuple[int, int]:
+        """One step that is wrong rather than the two that it would spoil; then the one that was seen."""
+        records, known = self.answer.records(*self.kinds), explanation.values[0]
+        seen = sum(records.find(known[name], scaled=True) is not None for name in explanation.mistakes)
+        return seen - 2 * len(explanation.mistakes), seen
+
+    def _say_misshapen(self) -> Iterator[str]:
+        """Bias gradients that were summed over the wrong axis, or over everything: seen by their shape."""
+        values = right_gradients(self.answer, self.reading)
+        for role, name in (("b2", "dz2"), ("b1", "dz1")):
+            made = np.squeeze(np.asarray(self.seen[0].get(role, values[f"d{role}"])))
+            if made.shape != self.answer.shape(role):
+                self.verdict.add("backward", self._misshapen(role, name, made, values[name]))
+                for each in self.seen:
+                    each.pop(role, None)
+                yield role
+
+    def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
+        identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
+        finding = at(
+            Finding(identity, f"d{role}"),
+            made_at(self.answer, made, self.kinds),
+            self.answer.line_of("backward"),
+        )
+        units = AXES[role]
+        finding.yours = f"d{role} = Σ_{f'N{units}' if made.size == 1 else units}({name})"
+        finding.expected = f"d{role} = Σ_N({name})"
+        shape = list(np.shape(self.seen[0][role]))
+        finding.values = {"shape": shape, "wanted": list(self.answer.shape(role)), "name": f"d{role}"}
+        sums = error.sum(axis=1)
+        factor = ratio(made.reshape(-1), sums) if made.size > 1 else None
+        if factor is not None:
+            finding.evidence = {"value": f"d{role}", "digits": digits(made.reshape(-1), factor * sums)}
+        return finding
+
+    def _mistake(self, name: str, found: Sequence[Explanation]) -> Finding:
+        answer, values = self.answer, self.explanation.values[0]
+        mistake = self.explanation.mistakes[name]
+        finding = placed(answer, self.reading, mistake, values[name], self.kinds, scaled=True)
+        role = next(
+            (
+                role
+                for role in ("W1", "b1", "W2", "b2")
+                if role in REACH[name].split() and role in self.seen[0]
+            ),
+            "",
+        )
+        if role:
+            made, known = self.seen[0][role], values[f"d{role}"]
+            agrees = digits(made, (same(answer, made, known) or 1) * known)
+            finding.evidence = {"value": f"d{role}", "digits": agrees}
+            finding.shown = self._shown(role, made)
+        others = {e.mistakes[name].id for e in found if name in e.mistakes}
+        finding.alternatives = sorted(others - {mistake.id})
+        if mistake.id == "update_before_use":
+            site = update_site(answer, self.kinds)
+            finding = at(finding, site) if site is not None else finding
+        return finding
+
+    def _shown(self, role: str, made: Any) -> dict[str, Any]:
+        expected = right_gradients(self.answer, self.reading)[f"d{role}"]
+        return {"name": f"d{role}", "expected": expected, "actual": made, "input": self.answer.values[0]["X"]}
+
+    def _unknown(self, role: str) -> Finding:
+        """A gradient that nothing known makes: say the first step before it that is nowhere to be seen."""
+        answer, values = self.answer, self.explanation.values[0]
+        records, made = answer.records(*self.kinds), np.asarray(self.seen[0][role], float)
+        unseen = (name for name in CHAINS[role] if records.find(values[name], scaled=True) is None)
+        step = next(unseen, f"d{role}")
+        near = [r for r in records.shaped(np.shape(values[step])) if r.site.kind != "argument"]
+        site = near[-1].site if near and step != f"d{role}" else made_at(answer, made, self.kinds)
+        finding = at(Finding("unknown", step, values={"name": f"d{role}"}), site, answer.line_of("backward"))
+        finding.expected = f"{step} = {answer.right[step].formula}"
+        finding.evidence = {"cosine": _cosine(made, values[f"d{role}"])}
+        finding.shown = {**self._shown(role, made), "expected": values[f"d{role}"]}
+        return finding
+
+    def _sum_up(self) -> None:
+        """Which gradients are wrong, and which are right."""
+        failed = [f for f in self.verdict.findings if f.severity == "error" and f.step in REACH]
+        reached = {role for finding in failed for role in REACH[finding.step].split()}
+        roles = [role for role in ROLES if role in self.seen[0] or role in self.misshapen]
+        bad, good = ([r for r in roles if (r in reached) is wrong] for wrong in (True, False))
+        if not failed:
+            self.verdict.check("backward", "pass", "gradients_right")
+            return
+        values = {"wrong": listed(f"d{role}" for role in bad), "right": listed(f"d{role}" for role in good)}
+        self.verdict.check("backward", "fail", "gradients_wrong" if good else "gradients_all_wrong", values)
+
+
+def _cosine(made: Any, known: Any) -> float:
+    if made.shape != known.shape:
+        return 0.0
+    with np.errstate(all="ignore"):
+        return float(np.vdot(made, known) / (np.linalg.norm(made) * np.linalg.norm(known)))
