@@ -6,7 +6,7 @@ Runs inside the sandbox.
 import inspect
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # The first pattern that fits the whole name, lower case and without underscores at its ends, decides.
@@ -74,6 +74,7 @@ NETWORK = [
         r"|output\w*|out_?\w*|(c|o)_?(dim\w*|size)|num_?(class\w*|labels?|outputs?)"
         r"|n_?class\w*|dim_out|n_?y|classes|n_?c|k|n2"
     )),
+    ("N", r"m|n|(m|n|num|no|number_of)_?(samples?|examples?|train\w*|data|m|n)?|sample_?(size|count)"),
 ]  # fmt: skip
 # What later steps make, and nothing else can stand in for.
 LATE = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
@@ -120,18 +121,33 @@ def arguments_of(function: Any, table: Any = NETWORK) -> list[Argument]:
 
 
 def bindings(
-    arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence[str] = (), most: int = 60
+    arguments: Sequence[Argument],
+    pool: Sequence[str],
+    optional: Sequence[str] = (),
+    most: int = 60,
+    handed: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, str]]:
     """Ways to give a function's arguments roles of a pool, likelier ones first.
 
     An argument whose name tells its role, and every optional one that is wanted, gets it; the others
-    get what is left of the pool in all orders, its own order first.
+    get what is left of the pool in all orders, its own order first. What the learner's own code has
+    `handed` over comes before all that.
 
     >>> arguments = arguments_of(lambda a, X: 0)
     >>> next(bindings(arguments, ["X", "Y"]))
     {'X': 'X', 'a': 'Y'}
     """
-    fixed = _told(arguments, pool, optional)
+    told = _told(arguments, pool, optional)
+    if handed and not handed.items() <= told.items():
+        rest = {name: role for name, role in told.items() if role not in handed.values()}
+        yield from _ways(arguments, pool, {**rest, **handed}, most)
+    yield from _ways(arguments, pool, told, most)
+
+
+def _ways(
+    arguments: Sequence[Argument], pool: Sequence[str], fixed: dict[str, str], most: int
+) -> Iterator[dict[str, str]]:
+    """All orders of what is left for arguments of which nothing is known."""
     required = [argument.name for argument in arguments if argument.required]
     if any(a.required and a.role in LATE and a.name not in fixed for a in arguments):
         return

@@ -4,6 +4,7 @@ Runs inside the sandbox.
 """
 
 import inspect
+import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -98,6 +99,18 @@ def flat(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]
     else:
         for key, part in _returned(value, depth):
             yield from flat(part, f"{path}/{key}".lstrip("/"), depth + 1)
+
+
+def parts_of(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What a function returned, and each part of what is a container, with the way to it.
+
+    >>> [path for path, _ in parts_of((1, {"a": 2}))]
+    [(), (0,), (1,), (1, 'a')]
+    """
+    yield path, value
+    if isinstance(value, dict | list | tuple) and len(path) < 3:
+        for key, part in itertools.islice(_parts(value), LONGEST):
+            yield from parts_of(part, (*path, key))
 
 
 def _is_number(value: Any) -> bool:

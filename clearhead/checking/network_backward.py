@@ -9,7 +9,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading
+from clearhead.checking.network_answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading, any_of
 from clearhead.checking.network_factors import judge_factors
 from clearhead.checking.network_gradients import (
     Gradients,
@@ -112,6 +112,8 @@ class _Judge:
         values = right_gradients(self.answer, self.reading)
         for role, name in (("b2", "dz2"), ("b1", "dz1")):
             made = np.squeeze(np.asarray(self.seen[0].get(role, values[f"d{role}"])))
+            if not self.by_return and _is_one_number(made):
+                made = made[0]
             if made.shape != self.answer.shape(role):
                 self.verdict.add("backward", self._misshapen(role, name, made, values[name]))
                 for each in self.seen:
@@ -189,6 +191,11 @@ class _Judge:
             return
         values = {"wrong": listed(f"d{role}" for role in bad), "right": listed(f"d{role}" for role in good)}
         self.verdict.check("backward", "fail", "gradients_wrong" if good else "gradients_all_wrong", values)
+
+
+def _is_one_number(made: Any) -> bool:
+    """Whether all parts of a bias moved alike."""
+    return made.size > 1 and any_of(made) and bool(np.ptp(made) <= 1e-9 * np.abs(made).max())
 
 
 def _cosine(made: Any, known: Any) -> float:

@@ -69,7 +69,7 @@ def _grows(answer: NetworkAnswer, role: str) -> bool:
 def _exchanged(answer: NetworkAnswer) -> Iterator[Misshapen]:
     """Weights with their axes exchanged, which a product complains of."""
     crashes = answer.understood.get("crashes", {}).values()
-    messages = [str(crash.get("message", "")) for crash in crashes]
+    messages = [str(crash.get("message", "")) for crash in crashes if crash.get("sure")]
     if not any(re.search(_CANNOT_MULTIPLY, text) for text in messages):
         return
     for role in WEIGHTS:

@@ -6,6 +6,7 @@ Runs inside the sandbox.
 import ast
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,7 @@ class Loaded:
         self.recorder, self.source, self.modules = recorder, source, modules
         self.failed: list[tuple[int, str]] = []
         self.missing: list[str] = []
+        self.unset: set[str] = set()  # what data would have told, which are not here
         self.inner: dict[str, dict[str, Any]] = {}
         module = sys.modules["learner"] = types.ModuleType("learner")
         self.names: dict[str, Any] = module.__dict__
@@ -141,6 +143,7 @@ class Loaded:
         try:
             _execute(statements, source.name, names)
         except Exception as error:
+            self.unset |= set(_set_by(node))
             if is_definition:
                 self.failed.append((line_of(error, source.name) or node.lineno, said(error)))
 
@@ -185,6 +188,13 @@ def _taken(wanted: str, name: str, inner: dict[str, Any], whole: bool) -> dict[s
 def _execute(statements: list[ast.stmt], file: str, names: dict[str, Any]) -> None:
     module = ast.fix_missing_locations(ast.Module(statements, []))
     exec(compile(module, file, "exec", dont_inherit=True), names)
+
+
+def _set_by(statement: ast.stmt) -> Iterator[str]:
+    """The names that a statement gives a value."""
+    for part in ast.walk(statement):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
 
 
 def said(error: BaseException) -> str:

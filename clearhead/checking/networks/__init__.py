@@ -42,6 +42,7 @@ class NetworkRun:
             self.send({"part": "crash", "phase": "initialize", **crash}, {})
             return
         network = Network(learner, built)
+        learner.count(network.sizes["N"])
         understand(network)
         self.send(understood(network), {})
         self._observe(network)

@@ -70,9 +70,20 @@ def _ways(network: Network, wanted: Wanted, names: Sequence[str], values: Mappin
     for name in names:
         if name in learner.unwritten:
             continue
-        for binding in bindings(learner.arguments(name), pool, wanted.optional, 40):
+        arguments = learner.arguments(name)
+        handed = _handed(network.handed(name), {a.name: a.role for a in arguments}, values)
+        for binding in bindings(arguments, pool, wanted.optional, 40, handed):
             for labels in wanted.labels if "Y" in binding.values() else wanted.labels[:1]:
                 yield Way(name, binding, labels, wanted.before)
+
+
+def _handed(handed: Mapping[str, str], named: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
+    """The roles that the learner's own code gives to arguments, but for those whose names say the same."""
+    known = {name: role for name, role in handed.items() if role in values or role == "Y"}
+    return {
+        name: named[name] if name in named and values.get(named[name]) is values.get(role, name) else role
+        for name, role in known.items()
+    }
 
 
 def several(found: Iterator[Attempt], fits: Callable[[Attempt], bool]) -> list[Way]:

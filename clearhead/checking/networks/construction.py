@@ -71,8 +71,10 @@ class _Search:
     def of_other_sizes(self) -> Built | None:
         if self.other is None:
             return None
-        asked = self.other.making.asked
-        return Built(self.other.making, self.other.slots, "shape" in asked or {"D", "H", "C"} <= asked)
+        asked, sizes = self.other.making.asked, self.other.slots.sizes
+        # A list of sizes may be in an order of its own.
+        others = "shape" in asked and sorted(sizes.values()) != sorted(self.wanted.values())
+        return Built(self.other.making, self.other.slots, others or {"D", "H", "C"} <= asked)
 
     def by_training(self) -> Built | None:
         """Parameters that only training makes, as scikit-learn has it: train at a rate of nothing."""

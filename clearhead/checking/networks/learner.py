@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from clearhead.checking.binding import Argument, arguments_of
+from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
+from clearhead.checking.flows import calls_in
 from clearhead.checking.networks import names
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
+from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
@@ -40,9 +42,19 @@ class Learner:
             for recorder in (None, self.recorder)
         )
         self.subject = self.plain
+        names = {name: [a.name for a in self.arguments(name)] for name in self.plain.functions}
+        self.calls = calls_in(source.tree, names)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
         self.ran: set[str] = set()  # kinds of which some call did not fail
+
+    def count(self, examples: int) -> None:
+        """Give constants that would count the examples of data that are not here the number of ours."""
+        for loaded in (self.plain.loaded, self.recorded.loaded):
+            unknown = [name for name, value in loaded.names.items() if isinstance(value, Stub)]
+            for name in (*loaded.unset, *unknown):
+                if role_of(name) == "N":
+                    loaded.names[name] = examples
 
     @property
     def bare(self) -> bool:

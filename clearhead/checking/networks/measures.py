@@ -6,7 +6,7 @@ from clearhead.checking.networks.attempts import Attempt, Wanted, attempts, seve
 from clearhead.checking.networks.learner import LABELS
 from clearhead.checking.networks.network import Network
 
-LOSS = ("Y", "y", "X", "z2", "cache", "params", "W1", "W2", "reg", "b1", "b2")
+LOSS = ("Y", "y", "X", "z2", "cache", "params", "W1", "W2", "reg", "b1", "b2", "N", "batch")
 ACCURACY = ("Y", "y", "X", "params", "W1", "b1", "W2", "b2")
 
 

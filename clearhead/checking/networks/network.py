@@ -9,7 +9,8 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.binding import NETWORK, call
-from clearhead.checking.contents import arrays_in, flat, said_path, shape_of
+from clearhead.checking.contents import arrays_in, flat, parts_of, said_path, shape_of
+from clearhead.checking.flows import Origin
 from clearhead.checking.networks.construction import Built
 from clearhead.checking.networks.learner import LABELS, Learner, Way
 from clearhead.checking.networks.making import forms_of_labels, turned
@@ -65,7 +66,8 @@ class Network:
                 self.forward(thing, values)
             if kind == "backward" and (way := self.plan.way("backward")):
                 made = self.call(thing, way, {**values, "Y": values[way.labels]})
-                values = {**gradients_of(made, self.slots.shapes), **values, "grads": made}
+                gradients = {**gradients_of(made, self.slots.shapes), **_by_path("backward", made)}
+                values = {**gradients, **values, "grads": made}
         except Exception:  # What it made before that is all there is.
             pass
         return thing, values
@@ -82,7 +84,7 @@ class Network:
         values = {
             "X": turned(drawn["X"], columns), **forms_of_labels(drawn, columns),
             "shares": turned(drawn["shares"], columns),
-            "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "log": 1, "seed": 0,
+            "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "N": count, "log": 1, "seed": 0,
             "rng": np.random.default_rng(0),
             **{letter: self.sizes[letter] for letter in "DHC"},
             "shape": [self.sizes[letter] for letter in "DHC"],
@@ -113,8 +115,42 @@ class Network:
     def forward(self, thing: Any, values: dict[str, Any]) -> Any:
         """What the forward pass returns; the values get from it what later functions may ask for."""
         made = self.call(thing, self.plan.ways["forward"][0], values)
-        values.update(values_of(made, self.sizes))
+        values.update({**values_of(made, self.sizes), **_by_path("forward", made)})
         return made
+
+    def handed(self, name: str) -> dict[str, str]:
+        """The roles of what the learner's own code hands to a function, by the first call that tells."""
+        known: dict[str, str] = {}
+        for call_ in self.learner.calls:
+            for argument, origin in call_.origins.items() if call_.function == name else ():
+                role = self._role(origin, call_.scope)
+                if role:
+                    known.setdefault(argument, role)
+        return known
+
+    def _role(self, origin: Origin, scope: int) -> str:
+        """The role of a value of the learner's own code; "" if none is known."""
+        kinds = {way.name: kind for kind in ("forward", "backward", "step") if (way := self.plan.way(kind))}
+        if not origin.function:
+            return self._role_of_variable(origin.variable, scope)
+        kind = "new" if origin.function == self.making.function else kinds.get(origin.function, "")
+        if kind in ("forward", "backward"):
+            return f"{kind}{origin.path}"
+        if not self.learner.bare or kind not in ("new", "step"):
+            return ""
+        path = (".params", *origin.path)
+        known = (role for role, paths in self.slots.paths.items() if path in paths)
+        return next(known, "" if origin.path else "params")
+
+    def _role_of_variable(self, variable: str, scope: int) -> str:
+        """What a variable of a scope is where it is handed to a function that is known."""
+        for call_ in self.learner.calls:
+            way = next((ways[0] for ways in self.plan.ways.values() if ways[0].name == call_.function), None)
+            for argument, origin in call_.origins.items() if way and call_.scope == scope else ():
+                role = way.binding.get(argument, "") if way else ""
+                if origin.variable == variable and role in ("X", "Y"):
+                    return role
+        return ""
 
     # Changes
 
@@ -153,6 +189,11 @@ class Network:
     def is_output(self, value: Any) -> bool:
         """Whether an array has a row for each example and a column for each class, or the other way round."""
         return tuple(sorted(shape_of(value))) == tuple(sorted((self.sizes["N"], self.sizes["C"])))
+
+
+def _by_path(kind: str, made: Any) -> dict[str, Any]:
+    """What a function of a kind returned, and its parts, each by a role of its own."""
+    return {f"{kind}{path}": part for path, part in parts_of(made)}
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -13,7 +13,24 @@ from clearhead.checking.networks.learner import LABELS, Way
 from clearhead.checking.networks.network import Network
 from clearhead.checking.networks.training import examples
 
-BACKWARD = ("X", "Y", "cache", "y", "h", "lr", "params", "W1", "W2", "b1", "b2", "z1", "z2", "reg")
+BACKWARD = (
+    "X",
+    "Y",
+    "cache",
+    "y",
+    "h",
+    "lr",
+    "params",
+    "W1",
+    "W2",
+    "b1",
+    "b2",
+    "z1",
+    "z2",
+    "reg",
+    "N",
+    "batch",
+)
 STEP = {
     "new": ("X", "Y", "lr", "params", "reg"),
     "backward": (
@@ -36,7 +53,8 @@ def find_backward(network: Network) -> None:
     for attempt in attempts(network, wanted, learner.ways("backward", "loss", "step"), thing, values):
         moved = network.moved(thing, attempt.thing)
         score, sure = _score(network, thing, attempt), learner.sure("backward", attempt.way.name)
-        if not score or not (attempt.roles & {"Y", "y", "cache"} or sure):
+        fed = attempt.roles & {"Y", "y", "cache"} or _is_handed("forward", attempt)
+        if not score or not (fed or sure):
             continue  # Drawing new parameters moves them too.
         if score > best:
             best = score
@@ -62,6 +80,11 @@ def _score(network: Network, before: Any, attempt: Attempt) -> int:
         return MOVED
     kept = [value for _, value in network.changes(before, attempt.thing)]
     return KEPT if _like_weights(network, kept) else 0
+
+
+def _is_handed(kind: str, attempt: Attempt) -> bool:
+    """Whether a function was handed what one of a kind returned, as the learner's own code does."""
+    return any(role.startswith(f"{kind}(") for role in attempt.roles)
 
 
 def _like_weights(network: Network, values: Sequence[Any]) -> bool:
@@ -90,7 +113,8 @@ def find_step(network: Network) -> None:
 def _step(network: Network, name: str, wanted: Wanted) -> Way | None:
     thing, values = network.after(wanted.before, probes.SEEDS[0])
     for attempt in attempts(network, wanted, [name], thing, values):
-        told = attempt.roles & {"Y", "grads", "dW1", "lr"} or network.learner.sure("step", name)
+        told = attempt.roles & {"Y", "grads", "dW1", "lr"} or _is_handed("backward", attempt)
+        told = told or network.learner.sure("step", name)
         if told and _moves(network, thing, attempt, returned=network.learner.bare):
             return attempt.way
     return None

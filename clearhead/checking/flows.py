@@ -1,0 +1,115 @@
+"""What a learner's own code hands from one of its functions on to another: read in the source, never run.
+
+Runs inside the sandbox.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Path = tuple[Any, ...]
+
+
+class Origin(NamedTuple):
+    """Where a value comes from: a part of what a function returned, or else a variable."""
+
+    function: str
+    path: Path = ()
+    variable: str = ""
+
+
+class Call(NamedTuple):
+    """One call of a function: where the values of its arguments come from, in which scope."""
+
+    function: str
+    scope: int
+    origins: dict[str, Origin]
+
+
+def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[Call]:
+    """The calls of functions, given with the names of their arguments, that a program makes.
+
+    >>> tree = ast.parse("y, kept = f(x)\\ng = b(kept, x)")
+    >>> calls_in(tree, {"f": ["x"], "b": ["cache", "X"]})[1].origins["cache"]
+    Origin(function='f', path=(1,), variable='')
+    """
+    definitions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    scopes: list[ast.Module | ast.FunctionDef] = [tree, *definitions]
+    calls: list[Call] = []
+    for number, scope in enumerate(scopes):
+        reader = _Scope(number, functions)
+        for statement in _statements(scope.body):
+            reader.read(statement)
+        calls += reader.calls
+    return calls
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a scope in their order; those of definitions within it are of another one."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            for name in ("body", "orelse", "finalbody"):
+                yield from _statements(getattr(node, name, []))
+
+
+class _Scope:
+    """What variables hold, statement by statement."""
+
+    def __init__(self, number: int, functions: Mapping[str, Sequence[str]]) -> None:
+        self.number, self.functions = number, functions
+        self.held: dict[str, Origin] = {}
+        self.calls: list[Call] = []
+
+    def read(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            return
+        value = getattr(node, "value", None)
+        origin = self._origin(value) if isinstance(value, ast.expr) else None
+        for part in (getattr(node, name, None) for name in ("test", "iter")):
+            if isinstance(part, ast.expr):
+                self._origin(part)
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                self._hold(target, origin)
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            self._hold(node.target, origin if isinstance(node, ast.AnnAssign) else None)
+
+    def _hold(self, target: ast.expr, origin: Origin | None) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            for place, part in enumerate(target.elts):
+                known = origin is not None and origin.function
+                self._hold(part, origin._replace(path=(*origin.path, place)) if origin and known else None)
+        elif origin is not None and origin.function:
+            self.held[ast.unparse(target)] = origin
+        elif not isinstance(target, ast.Subscript):
+            self.held.pop(ast.unparse(target), None)
+
+    def _origin(self, node: ast.expr) -> Origin | None:
+        """Where the value of an expression comes from; all calls in it are kept."""
+        if isinstance(node, ast.Call):
+            return self._called(node)
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            text = ast.unparse(node)
+            if text in self.held:
+                return self.held[text]
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                whole = self._origin(node.value)
+                if whole is not None and whole.function:
+                    return whole._replace(path=(*whole.path, node.slice.value))
+            return Origin("", variable=text)
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                self._origin(part)
+        return None
+
+    def _called(self, node: ast.Call) -> Origin | None:
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        values = [self._origin(argument) for argument in node.args]
+        named = {key.arg: self._origin(key.value) for key in node.keywords if key.arg}
+        if name not in self.functions:
+            return None
+        given = {**dict(zip(self.functions[name], values, strict=False)), **named}
+        origins = {argument: origin for argument, origin in given.items() if origin is not None}
+        self.calls.append(Call(name, self.number, origins))
+        return Origin(name)
