@@ -138,9 +138,11 @@ class Records:
         )
         return found[-1] if found else None
 
-    def made(self, value: Array, *, scaled: bool = False, passed_on: bool = False) -> Match | None:
+    def made(
+        self, value: Array, *, scaled: bool = False, passed_on: bool = False, close: float = CLOSE
+    ) -> Match | None:
         """The record at which a value was made: the first; of one that was only passed on, its last name."""
-        found = sorted(self.matches(value, scaled=scaled), key=lambda match: match.record.order)
+        found = sorted(self.matches(value, scaled=scaled, close=close), key=lambda match: match.record.order)
         if passed_on and found:
             return _handed_on(found)
         exact = [match for match in found if abs(match.factor - 1) < 1e-9] or found

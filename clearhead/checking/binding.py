@@ -11,8 +11,14 @@ from typing import Any
 
 # The first pattern that fits the whole name, lower case and without underscores at its ends, decides.
 NETWORK = [
-    ("X_val", r"(x|images?|inputs?|data)_?(va?l?|valid\w*|te|test\w*|dev)"),
-    ("Y_val", r"(y|t|labels?|targets?)_?(va?l?|valid\w*|te|test\w*|dev)"),
+    ("X_val", (
+        r"(x|images?|inputs?|data)_?(va?l?|valid\w*|te|test\w*|dev)"
+        r"|(va?l?|valid\w*|te|test|dev)_?(x|images?|inputs?|data|features?)"
+    )),
+    ("Y_val", (
+        r"(y|t|labels?|targets?)_?(va?l?|valid\w*|te|test\w*|dev)"
+        r"|(va?l?|valid\w*|te|test|dev)_?(y|t|labels?|targets?)"
+    )),
     ("shape", (
         r"(layer|layers|network|net)_?(sizes?|dims?|structure|units|shape)?|sizes|dims"
         r"|structure|architecture|topology"
@@ -32,11 +38,11 @@ NETWORK = [
     ("Y", (
         r"y_?(true|train|tr|batch|b|data|one_?hot|onehot|oh|enc\w*|label\w*|real|mini|i|gt|actual|expected|t|s|cls|int)"
         r"|labels?|targets?|t|t_?(batch|train)|truth|ground_truth|gt|yb|actual|expected"
-        r"|answers?|label_\w+|target_\w+|one_?hot\w*"
+        r"|answers?|label_\w+|target_\w+|one_?hot\w*|(train|tr)_?(y|t|labels?|targets?)"
     )),
     ("X", (
         r"x_?(train|tr|batch|b|data|mini|in|input|s|i|new)?|inputs?|data|features?|images?"
-        r"|a_?0|l_?0|layer_?0|examples?|input_(data|layer|vector)|samples?|xb"
+        r"|a_?0|l_?0|layer_?0|examples?|input_(data|layer|vector)|samples?|xb|(train|tr)_?(x|images?|inputs?|data|features?)"
     )),
     ("cache", (
         r"cache\w*|ff_?dict|memory|mem|intermediate\w*|forward_\w+|activations?|saved|stored?"
@@ -86,7 +92,7 @@ def role_of(name: str, table: Sequence[tuple[str, str]] = NETWORK) -> str:
     >>> role_of("X_batch"), role_of("learning_rate"), role_of("zyx")
     ('X', 'lr', '')
     """
-    plain = name.strip("_")
+    plain = re.sub(r"^nn_", "", name.strip("_"))
     for role, pattern in table:
         if re.fullmatch(pattern, plain, re.I):
             return role

@@ -1,11 +1,12 @@
 """What a network's gradients are multiplied with, all in all: averaged once, and down the slope."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from clearhead.checking.align import Match, Site, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import ROLES, NetworkAnswer, any_of
-from clearhead.checking.network_gradients import Gradients, same
+from clearhead.checking.network_gradients import Gradients, moved_along, same
 from clearhead.checking.network_places import at, made_at
 from clearhead.checking.network_updates import Made, update_line
 
@@ -27,14 +28,25 @@ class _Judge:
         self.answer, self.verdict, self.made = answer, verdict, made
         self.values, self.N = made.explanation.values[0], answer.sizes["N"]
         self.records = answer.records(*made.kinds)
-        self.by_return = self._factors(made.by_return, without)
-        self.whole = {**self.by_return, **self._factors(made.by_move, without)}
+        self.by_return = self._factors(made.by_return, without, self._as_returned)
+        self.whole = {**self.by_return, **self._factors(made.by_move, without, self._as_moved)}
         self.odd = {role: factor for role, factor in self.whole.items() if abs(factor - 1) > NEAR}
 
-    def _factors(self, seen: Sequence[Gradients], without: Collection[str]) -> Factors:
+    def _as_returned(self, role: str, gradient: Any) -> float | None:
+        return same(self.answer, gradient, self.values[f"d{role}"])
+
+    def _as_moved(self, role: str, step: Any) -> float | None:
+        return moved_along(self.answer, self.values, role, step)
+
+    def _factors(
+        self,
+        seen: Sequence[Gradients],
+        without: Collection[str],
+        factor_of: Callable[[str, Any], float | None],
+    ) -> Factors:
         steps = seen[0] if seen else {}
         roles = [role for role in ROLES if role in steps and role not in without and any_of(steps[role])]
-        factors = {role: same(self.answer, steps[role], self.values[f"d{role}"]) for role in roles}
+        factors = {role: factor_of(role, steps[role]) for role in roles}
         return {role: factor for role, factor in factors.items() if factor is not None}
 
     def _matches(self, name: str) -> list[Match]:

@@ -44,7 +44,8 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
 def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:
     """Say of each function that was not found why, and of each that was whether it fell."""
     for kind in CHECKS:
-        if kind not in answer.functions:
+        known = verdict.checks.get(CHECKS[kind])
+        if kind not in answer.functions and (known is None or known.status == "not_checked"):
             _say_missing(answer, verdict, kind)
     for data, _ in answer.parts.get("failed", []):
         if data["seed"] == probes.SEEDS[0] and (data["kind"] in CHECKS or data["kind"] == "once"):

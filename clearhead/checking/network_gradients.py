@@ -79,15 +79,33 @@ def _misshapen(answer: NetworkAnswer, pairs: Pairs, role: str) -> list[Any]:
     return named or behind or (left if len(left) == 1 else [])
 
 
-def same(answer: NetworkAnswer, made: Any, known: Any) -> float | None:
-    """What a gradient that was made is times a known one; None if it is none of it."""
+def same(answer: NetworkAnswer, made: Any, known: Any, weights: Any = None) -> float | None:
+    """What a gradient that was made is times a known one; None if it is none of it.
+
+    With `weights`, a multiple of these may have been added to it, as a penalty on them does.
+    """
     made = np.asarray(made, float)
     if made.shape != np.shape(known):
         return None
+    if weights is not None:
+        both = np.stack([np.ravel(known), np.ravel(weights)], axis=1)
+        (_, strength), *_ = np.linalg.lstsq(both, made.ravel(), rcond=None)
+        if abs(strength) > EXACT:
+            made = made - strength * weights
     factor = ratio(made, np.asarray(known), close=max(EXACT, answer.tolerance))
     if factor is None and made.size == 1 and known.size == 1 and known.flat[0]:
         return float(made.flat[0] / known.flat[0])
     return factor
+
+
+def _weights(values: Mapping[str, Any], role: str, is_moved: bool) -> Any:
+    """The weights that an update may shrink beside following their gradient; biases stay."""
+    return values[role] if is_moved and role.startswith("W") else None
+
+
+def moved_along(answer: NetworkAnswer, values: Mapping[str, Any], role: str, step: Any) -> float | None:
+    """What a move is times the gradient, apart from a penalty's pull; None if it is none of it."""
+    return same(answer, step, values[f"d{role}"], _weights(values, role, True))
 
 
 def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
@@ -98,7 +116,7 @@ def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
         return
     right, N = right_gradients(answer, reading), answer.sizes["N"]
     steps = moved(answer, kind, probes.SEEDS[0])
-    factors = [factor for role in steps if (factor := same(answer, steps[role], right[f"d{role}"]))]
+    factors = [factor for role in steps if (factor := moved_along(answer, right, role, steps[role]))]
     for wanted in (1.0, N, 1 / N):
         for rate in rates:
             if any(abs(abs(factor) * probes.RATE / rate / wanted - 1) < 1e-6 for factor in factors):
@@ -157,7 +175,10 @@ def explain_gradients(
         def fits(name: str, made: Mapping[str, Any], probe: int) -> bool | None:
             if name[0] != "d" or name[1:] not in roles:
                 return None
-            return same(answer, seen[probe][name[1:]], made[name]) is not None
+            return (
+                same(answer, seen[probe][name[1:]], made[name], _weights(made, name[1:], moved_only))
+                is not None
+            )
 
         return explanations(BACKWARD, right, wrong, values, fits, most)
 

@@ -28,7 +28,7 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     if data.get("spoiled"):
         values = {"names": listed(data["spoiled"])}
         verdict.add("train", Finding("input_changed", "X", line=answer.line_of("train"), values=values))
-    seen = list(_seen(records, drawn["X"]))
+    seen = list(seen_rows(records, drawn["X"]))
     if not seen:
         verdict.check("train", "not_checked", "not_seen")
         return
@@ -72,7 +72,8 @@ def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Findin
 # What was seen
 
 
-def _seen(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]]:
+def seen_rows(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]]:
+    """The records that hold examples and nothing else, and which."""
     for record in records:
         rows = _rows(record.value, X)
         if rows is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from clearhead.checking.align import Site, laid, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import ROLES, NetworkAnswer, any_of
-from clearhead.checking.network_gradients import Gradients, same
+from clearhead.checking.network_gradients import Gradients, moved_along
 from clearhead.checking.search import Explanation
 
 
@@ -53,7 +53,7 @@ def judge_update(answer: NetworkAnswer, verdict: Verdict, made: Made) -> None:
         return
     known, right = made.explanation.values[0], verdict.checks["backward"].status == "pass"
     steps = {role: step for role, step in made.by_move[0].items() if any_of(step)}
-    follows = all(same(answer, step, known[f"d{role}"]) is not None for role, step in steps.items())
+    follows = all(moved_along(answer, known, role, step) is not None for role, step in steps.items())
     if made.by_return and right and not follows:
         verdict.check(made.update, "not_checked", "not_understood")
     elif not {"update_ascends", "parameter_never_updated"} & {*verdict.ids()}:

@@ -4,7 +4,9 @@ Runs inside the sandbox.
 """
 
 import ast
+import math
 import sys
+import time
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +44,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self.on = False
+        self.until = math.inf  # when what runs has run long enough
         self.clear()
 
     def clear(self) -> None:
@@ -55,6 +58,8 @@ class Recorder:
         """Keep a copy of the value, if it is one of numbers; it is handed on as it is."""
         if self.on:
             self.keep(site, value)
+            if time.monotonic() > self.until:
+                raise TimeoutError
         return value
 
     def keep(self, site: int, value: Any) -> None:
@@ -141,7 +146,7 @@ class Loaded:
         if self.recorder is not None and is_definition:
             statements = rewritten(node, self.recorder.sites, source.name)
         try:
-            _execute(statements, source.name, names)
+            execute(statements, source.name, names)
         except Exception as error:
             self.unset |= set(_set_by(node))
             if is_definition:
@@ -161,7 +166,7 @@ class Loaded:
             else:
                 single = type(node)(**{**dict(ast.iter_fields(node)), "names": [alias]})
                 try:
-                    _execute([ast.copy_location(single, node)], "<import>", names)
+                    execute([ast.copy_location(single, node)], "<import>", names)
                 except Exception:
                     self.missing.append(module or alias.name)
                     names[name] = Stub(name, module or alias.name)
@@ -185,7 +190,8 @@ def _taken(wanted: str, name: str, inner: dict[str, Any], whole: bool) -> dict[s
     return {name: inner[wanted]} if wanted in inner else {}
 
 
-def _execute(statements: list[ast.stmt], file: str, names: dict[str, Any]) -> None:
+def execute(statements: list[ast.stmt], file: str, names: dict[str, Any]) -> None:
+    """Run statements in a namespace; their lines are those of a file."""
     module = ast.fix_missing_locations(ast.Module(statements, []))
     exec(compile(module, file, "exec", dont_inherit=True), names)
 

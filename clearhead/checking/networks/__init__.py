@@ -9,11 +9,13 @@ from clearhead.checking.networks.construction import construct
 from clearhead.checking.networks.differences import differences, regularised
 from clearhead.checking.networks.edges import edges
 from clearhead.checking.networks.learner import Learner
+from clearhead.checking.networks.names import says
 from clearhead.checking.networks.network import Network
 from clearhead.checking.networks.observing import initial, observe
 from clearhead.checking.networks.sending import Send
 from clearhead.checking.networks.training import train
 from clearhead.checking.networks.understanding import understand, understood
+from clearhead.checking.networks.whole import train_whole
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import quiet
@@ -40,6 +42,7 @@ class NetworkRun:
         if built is None:
             crash = learner.crashes.get("initialize", {"line": 0, "message": ""})
             self.send({"part": "crash", "phase": "initialize", **crash}, {})
+            train_whole(learner, None, self.send)
             return
         network = Network(learner, built)
         learner.count(network.sizes["N"])
@@ -47,9 +50,17 @@ class NetworkRun:
         self.send(understood(network), {})
         self._observe(network)
 
+    def _is_plain(self, network: Network) -> bool:
+        """Whether all that there is can be called by itself."""
+        known = network.plan.ways.keys()
+        trains = [name for name in self.learner.ways("train") if says(name, "train")]
+        return "forward" in known and bool({"backward", "step"} & known) and ("train" in known or not trains)
+
     def _observe(self, network: Network) -> None:
         for seed in probes.SEEDS:
             observe(network, self.send, seed)
         for look in (initial, edges, differences, regularised, train):
             look(network, self.send)
         self.send({"part": "end", "missed": sorted(Stub.touched)}, {})
+        if not self._is_plain(network):
+            train_whole(network.learner, network, self.send)

@@ -58,7 +58,7 @@ def attempts(
             seed_all()
             made = network.call(copy, way, given)
         except Exception as error:
-            learner.crashed(wanted.kind, error, way.name)
+            learner.crashed(wanted.kind, error, way.name, way.binding)
             continue
         learner.ran.add(wanted.kind)
         yield Attempt(way, copy, given, made)

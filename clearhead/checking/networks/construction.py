@@ -110,7 +110,7 @@ class _Search:
             try:
                 thing = making.make(self.learner, self.wanted, probes.NETWORK["N"])
             except Exception as error:
-                self.learner.crashed("initialize", error, function)
+                self.learner.crashed("initialize", error, function, binding if function else constructor)
                 continue
             slots = slots_of(thing, self.wanted)
             if slots is None:

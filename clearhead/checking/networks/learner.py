@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,7 @@ class Learner:
     """A program as it is and rewritten so that it records; one of them is the `subject` at a time."""
 
     def __init__(self, program: Program, source: Source, modules: dict[str, Source]) -> None:
-        self.program, self.source = program, source
+        self.program, self.source, self.modules = program, source, modules
         self.recorder = Recorder()
         self.plain, self.recorded = (
             Subject(Loaded(program, source, modules, recorder), program.name, program.functions)
@@ -84,21 +84,30 @@ class Learner:
         named = names.says(name, kind) or (kind == "backward" and names.says(name, "loss"))
         return named and _told(self.arguments(name))
 
-    def crashed(self, kind: str, error: BaseException, name: str = "") -> None:
+    def crashed(
+        self, kind: str, error: BaseException, name: str = "", binding: Mapping[str, str] | None = None
+    ) -> None:
         """Keep the first exception of a kind: that of the likeliest way to call it.
 
-        It is `sure` where the names of all arguments tell what they want, and nothing else is to blame.
+        It is `sure` where all arguments got what their names want, and nothing else is to blame.
         """
         if isinstance(error, NotImplementedError):
             self.unwritten.add(name)
         message = said(error)
         callable_ = bool(name) or not self.bare
-        named = callable_ and _told(self.arguments(name)) and (not name or names.says(name, kind))
+        arguments = self.arguments(name) if callable_ else []
+        got = all(_agrees(a.role, (binding or {}).get(a.name, a.role)) for a in arguments)
+        named = callable_ and got and _told(arguments) and (not name or names.says(name, kind))
         missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
         blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message)
         line = line_of(error, self.source.name)
         crash = {"line": line, "message": message, "function": name, "sure": named and not blamed}
         self.crashes.setdefault(kind, crash)
+
+
+def _agrees(named: str, given: str) -> bool:
+    """Whether what an argument was given is what its name says, or what the learner's own code hands it."""
+    return given == named or (named == "amb" and given in ("y", "Y")) or given.endswith(")")
 
 
 def _told(arguments: list[Argument]) -> bool:

@@ -34,7 +34,7 @@ class Making:
 
     def make(self, learner: Learner, sizes: Mapping[str, int], examples: int) -> Any:
         """An instance of the given sizes."""
-        values = _values(learner, sizes, examples)
+        values = values_to_make(learner, sizes, examples)
         seed_all()
         with quiet():
             thing = learner.subject.make(**{name: values[role] for name, role in self.constructor.items()})
@@ -55,8 +55,8 @@ class Making:
         return call(learner.subject.function(thing, self.function), self.binding, dict(values))
 
 
-def _values(learner: Learner, sizes: Mapping[str, int], examples: int) -> dict[str, Any]:
-    """What may be asked for by the roles of arguments."""
+def values_to_make(learner: Learner, sizes: Mapping[str, int], examples: int) -> dict[str, Any]:
+    """What a constructor or an initialising function may ask for, by the roles of arguments."""
     layers = [sizes[letter] for letter in "DHC"]
     D, H, C = layers
     draw = probes.network(probes.SEEDS[0], D, H, C, max(examples, C))
