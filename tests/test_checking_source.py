@@ -7,6 +7,7 @@ import pytest
 from test_checking import errors, verdict_of
 
 from clearhead.checking.find import find
+from clearhead.checking.flows import Origin, calls_in
 from clearhead.checking.source import read
 
 NETWORK = '''\
@@ -273,3 +274,136 @@ def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
         "        if causal:\n            scores = scores.masked_fill(torch.ones(n, n).triu(1) == 1, -1e9)\n"
     )
     assert errors(verdict_of(text.replace("        weights = ", f"{switch}        weights = "))) == []
+
+
+SCRIPT = """import numpy as np
+
+X, y = np.load("x.npy"), np.load("y.npy")
+W1 = np.random.randn(6, 5) / np.sqrt(6)
+b1 = np.zeros(5)
+W2 = np.random.randn(5, 4) / np.sqrt(5)
+b2 = np.zeros(4)
+rate, N = 0.5, len(X)
+for i in range(1000):
+    h = 1 / (1 + np.exp(-(X @ W1 + b1)))
+    z2 = h @ W2 + b2
+    e = np.exp(z2 - z2.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(p[np.arange(N), y]))
+    p[np.arange(N), y] -= 1
+    p /= N
+    dz1 = p @ W2.T * h * (1 - h)
+    W1 -= rate * X.T @ dz1
+    b1 -= rate * dz1.sum(axis=0)
+    W2 -= rate * h.T @ p
+    b2 -= rate * p.sum(axis=0)
+"""
+
+
+def test_a_script_without_functions_is_checked():
+    verdict = verdict_of(SCRIPT)
+    assert verdict.findings == []
+    right = ("initialize_parameters", "forward", "compute_loss", "backward", "train")
+    assert {verdict.checks[name].status for name in right} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mistake", "line"),
+    [
+        (" * h * (1 - h)", "", "slope_forgotten", 17),
+        ("h @ W2 + b2", "h @ W2", "bias_missing", 11),
+        ("    p /= N\n", "", "gradient_not_averaged", 15),
+        ("-np.mean(", "-np.sum(", "loss_summed", 14),
+        ("b1 -= rate", "b1 += rate", "update_ascends", 18),
+        ("z2 - z2.max(axis=1, keepdims=True)", "z2", "softmax_overflow", 12),
+        ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
+        ("1 / (1 + np.exp(-(X @ W1 + b1)))", "X @ W1 + b1", "hidden_without_activation", 10),
+        ("W1 = np.random.randn(6, 5) / np.sqrt(6)", "W1 = np.ones((6, 5))", "init_zero_weights", 4),
+    ],
+)
+def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
+    assert SCRIPT.count(right) == 1
+    verdict = verdict_of(SCRIPT.replace(right, wrong))
+    found = {finding.id: finding.line for finding in verdict.findings}
+    assert found.get(mistake) == line
+    assert {*errors(verdict)} <= {mistake}
+
+
+def test_of_a_script_nothing_runs_that_reaches_out(tmp_path):
+    marker = tmp_path / "marker"
+    reaching = f"""
+with open({str(marker)!r}, "w") as file:
+    file.write(str(W1))
+np.savetxt({str(marker)!r}, W1)
+__import__("pathlib").Path({str(marker)!r}).touch()
+"""
+    assert verdict_of(SCRIPT + reaching).checks["backward"].status == "pass"
+    assert not marker.exists()
+
+
+def test_a_function_that_trains_from_beginning_to_end_is_checked():
+    body = SCRIPT.split("\n", 3)[3]
+    whole = "import numpy as np\n\ndef build(X, y, rate, N=11):\n" + "".join(
+        f"    {line}\n" for line in body.replace("rate, N = 0.5, len(X)\n", "").split("\n")
+    )
+    verdict = verdict_of(whole)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("forward", "backward", "train")] == ["pass"] * 3
+    wrong = verdict_of(
+        whole.replace("dz1 = p @ W2.T * h * (1 - h)", "dz1 = p @ W2.T * h * (1 - h) * h * (1 - h)")
+    )
+    assert errors(wrong) == ["slope_applied_twice"]
+
+
+def test_results_are_followed_to_the_arguments_that_they_are_handed_to():
+    code = """
+def step(a, labels):
+    first, (second, kept) = pass_on(a)
+    return go_back(kept, kind=second, other=labels)
+
+made = pass_on(numbers)
+go_back(made[1]["h"], first=made[0], other=step(numbers, 3))
+"""
+    names = {"pass_on": ["x"], "go_back": ["cache", "kind", "other"], "step": ["a", "labels"]}
+    calls = [(call.function, call.origins) for call in calls_in(ast.parse(code), names)]
+    top = next(origins for name, origins in calls if name == "go_back")
+    inner = [origins for name, origins in calls if name == "go_back"][1]
+    assert top["cache"] == Origin("pass_on", (1, "h"))
+    assert top["first"] == Origin("pass_on", (0,))
+    assert top["other"] == Origin("step")
+    assert inner["cache"] == Origin("pass_on", (1, 1))
+    assert inner["kind"] == Origin("pass_on", (1, 0))
+    assert inner["other"] == Origin("", variable="labels")
+
+
+def test_values_of_one_shape_are_not_exchanged():
+    # Ten units and ten classes: only the call says which of the four results is which.
+    code = """import numpy as np
+
+def start():
+    return np.random.randn(10, 6) / 3, np.zeros((10, 1)), np.random.randn(10, 10) / 3, np.zeros((10, 1))
+
+def ahead(W1, b1, W2, b2, X):
+    s = W1 @ X + b1
+    t = 1 / (1 + np.exp(-s))
+    u = W2 @ t + b2
+    e = np.exp(u - u.max(axis=0))
+    return s, t, u, e / e.sum(axis=0)
+
+def backward(s, t, u, v, W2, X, Y):
+    d = (v - np.eye(10)[Y].T) / Y.size
+    g = W2.T @ d * t * (1 - t)
+    return g @ X.T, g.sum(axis=1, keepdims=True), d @ t.T, d.sum(axis=1, keepdims=True)
+
+def train(X, Y, rate, steps):
+    W1, b1, W2, b2 = start()
+    for _ in range(steps):
+        s, t, u, v = ahead(W1, b1, W2, b2, X)
+        dW1, db1, dW2, db2 = backward(s, t, u, v, W2, X, Y)
+        W1, b1, W2, b2 = W1 - rate * dW1, b1 - rate * db1, W2 - rate * dW2, b2 - rate * db2
+    return W1, b1, W2, b2
+"""
+    verdict = verdict_of(code)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("forward", "backward")] == ["pass"] * 2
+    assert errors(verdict_of(code.replace(" * t * (1 - t)", ""))) == ["slope_forgotten"]

@@ -145,8 +145,9 @@ def bindings(
     """
     told = _told(arguments, pool, optional)
     if handed and not handed.items() <= told.items():
-        rest = {name: role for name, role in told.items() if role not in handed.values()}
-        yield from _ways(arguments, pool, {**rest, **handed}, most)
+        others = [argument for argument in arguments if argument.name not in handed]
+        left = [role for role in pool if role not in handed.values()]
+        yield from _ways(arguments, pool, {**_told(others, left, optional), **handed}, most)
     yield from _ways(arguments, pool, told, most)
 
 

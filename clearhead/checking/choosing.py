@@ -65,12 +65,21 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
     chosen = (only,) if only in functions else functions
     if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, chosen):
         return Choice("two-layer", "", chosen)
+    if only == "" and target in ("", "two-layer") and _is_script(top):
+        return Choice("two-layer", "", functions)
     return Choice(refusal=_refusal(top, bool(classes or functions), target))
 
 
 def _is_network(top: TopLevel, functions: tuple[str, ...]) -> bool:
     used = features(top.closure(functions))
     return {"product", "exp"} <= used and not {"torch", "keras"} & used
+
+
+def _is_script(top: TopLevel) -> bool:
+    """Whether the top level is a network: it draws weights, multiplies with them and takes exponentials."""
+    used = features(top.source.tree.body)
+    is_network = {"product", "exp"} <= used and not {"torch", "keras", "heads"} & used
+    return is_network and any(isinstance(node, ast.For | ast.While) for node in top.source.tree.body)
 
 
 def features(nodes: Iterable[ast.AST]) -> set[str]:

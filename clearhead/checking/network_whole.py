@@ -4,6 +4,7 @@ Weights are what the examples are multiplied with, in one update and in the next
 functions and of names.
 """
 
+import bisect
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Array, Records, laid
+from clearhead.checking.align import Array, Record, Records, laid
 from clearhead.checking.findings import first, grouped
 from clearhead.checking.network_answer import NetworkAnswer
 from clearhead.checking.network_training import Rows, seen_rows
 
 NEAR = 8  # records behind a product among which its sum with a bias is
-REACH = 80  # records behind a product among which the rest of the pass is
+REACH = 160  # records behind a product among which the rest of the pass is
+ENOUGH = 3  # sets of parameters
+CLOSE = 1e-10
+LATEST = 1 << 40
+HUGE = 1e100
 MOST_BATCHES, MOST_HIDDEN, MOST_OUTS = 8, 12, 16
 
 Part = tuple[dict[str, Any], dict[str, Any]]
@@ -66,11 +71,12 @@ def answer_of_whole(parts: Sequence[tuple[Any, Any]]) -> NetworkAnswer | None:
 
 
 class Update(NamedTuple):
-    """One update: the pass before it and the one after it, and the very first."""
+    """One update: the pass before it and the one after it, and the very first; what parameters are called."""
 
     before: Pass
     after: Pass
     start: Pass
+    names: dict[str, str]
 
 
 def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +95,8 @@ def _understood(update: Update, data: Mapping[str, Any], found: Mapping[str, Any
     return {
         "part": "understood", "sizes": dict(zip("DHCN", _sizes(update), strict=False)), "shapes": shapes,
         "functions": dict.fromkeys(("forward", "backward", "train"), name), "lines": {name: line},
-        "sites": data["sites"], "initialize": name, "text": ["softmax"] if "softmax" in text.lower() else [],
+        "sites": data["sites"], "paths": update.names, "initialize": name,
+        "text": ["softmax"] if "softmax" in text.lower() else [],
     }  # fmt: skip
 
 
@@ -130,7 +137,19 @@ def _update(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Update | None
     place = min(1, len(versions) - 2)
     biases = [role for role in ("b1", "b2") if any(np.any(each.parameters[role]) for each in versions)]
     start, before, after = (_with(each, biases) for each in (versions[0], *versions[place : place + 2]))
-    return Update(before, after, start)
+    return Update(before, after, start, dict(_names(records, start)))
+
+
+def _names(records: Records, start: Pass) -> Iterator[tuple[str, str]]:
+    """The names under which parameters are first known."""
+    for role, value in start.parameters.items():
+        named = [
+            m.record
+            for m in records.matches(value, parts=False)
+            if m.record.site.target not in ("", "return")
+        ]
+        if named:
+            yield role, min(named, key=lambda record: record.order).site.target
 
 
 def _with(each: Pass, biases: Sequence[str]) -> Pass:
@@ -153,36 +172,36 @@ def _joined(passes: Sequence[Pass]) -> Pass:
 
 
 def _passes(records: Records, X: Array, classes: int) -> list[Pass]:
-    """The forward passes that were recorded, in their order."""
+    """The forward passes that were recorded, in their order, until there are enough updates."""
+    index = _Index(records)
     batches = dict.fromkeys([tuple(range(len(X))), *(rows for _, rows in seen_rows(records.all, X))])
-    matrices = _matrices(records)
-    found = []
-    for rows in itertools.islice(batches, MOST_BATCHES):
-        for use in _uses(records, X[list(rows)], matrices):
-            found += list(itertools.islice(_completed(records, use, rows, matrices, classes), 1))
-    return sorted(found, key=lambda each: each.order)
+    uses = [
+        (use, rows) for rows in itertools.islice(batches, MOST_BATCHES) for use in index.uses(X[list(rows)])
+    ]  # fmt: skip
+    found: list[Pass] = []
+    for use, rows in sorted(uses, key=lambda each: each[0].order):
+        found += _completed(index, use, rows, classes)
+        if len(set(map(_version, found))) > ENOUGH:
+            break
+    return found
 
 
-def _completed(
-    records: Records, use: Use, rows: Rows, matrices: Sequence[Array], classes: int
-) -> Iterator[Pass]:
+def _completed(index: "_Index", use: Use, rows: Rows, classes: int) -> list[Pass]:
     """The pass that a use of the first weights begins: something of its shape is multiplied once more."""
-    after = Records([r for r in records.all if use.order <= r.order <= use.order + REACH])
-    values = (laid(r.value, use.output.shape) for r in after.all if r.value.dtype.kind == "f")
+    near = [r for r in index.records.all if use.order <= r.order <= use.order + REACH]
+    values = (laid(r.value, use.output.shape) for r in near if r.value.dtype.kind == "f")
     hidden = {value.tobytes(): np.ascontiguousarray(value) for value in values if value is not None}
     for value in itertools.islice(hidden.values(), MOST_HIDDEN):
-        for last in _uses(after, value, [matrix for matrix in matrices if matrix.shape[1] == classes]):
+        for last in index.uses(value, classes, use.order, use.order + REACH):
             parameters = {"W1": use.weights, "b1": use.bias, "W2": last.weights, "b2": last.bias}
-            yield Pass(use.order, rows, parameters, list(_outs(after, last)))
-            return
+            return [Pass(use.order, rows, parameters, list(_outs(near, last)))]
+    return []
 
 
-def _outs(records: Records, last: Use) -> Iterator[Array]:
+def _outs(near: Sequence[Record], last: Use) -> Iterator[Array]:
     """What may be the output: of its shape, and made after the scores, but for the scores themselves."""
     scores = last.output
-    values = (
-        laid(r.value, scores.shape) for r in records.all if r.order > last.order and r.value.dtype.kind == "f"
-    )
+    values = (laid(r.value, scores.shape) for r in near if r.order > last.order and r.value.dtype.kind == "f")
     fits = (np.asarray(value, float) for value in values if value is not None)
     largest = scores.max(axis=1, keepdims=True)
     others = (v for v in fits if not any(np.allclose(v, s, atol=1e-12) for s in (scores, scores - largest)))
@@ -190,40 +209,64 @@ def _outs(records: Records, last: Use) -> Iterator[Array]:
     yield from made or [scores]
 
 
-def _uses(records: Records, inputs: Array, matrices: Sequence[Array]) -> list[Use]:
-    """Where inputs were multiplied with weights, in the order of the run; a bias may be one of their rows."""
-    ones = np.ones((len(inputs), 1))
-    ways = [(inputs, None), (np.hstack([ones, inputs]), 0), (np.hstack([inputs, ones]), -1)]
-    found = []
-    for weights, (whole, at) in itertools.product(matrices, ways):
-        if len(weights) != whole.shape[1]:
-            continue
-        product = whole @ weights
-        order = min((match.record.order for match in records.matches(product, parts=False)), default=None)
-        if order is None or not product.any():
-            continue
-        if at is None:
-            found.append(Use(order, weights, *_with_bias(records, product, order)))
-        else:
-            found.append(Use(order, np.delete(weights, at, axis=0), weights[at], product))
-    return sorted(found, key=lambda use: use.order)
+class _Index:
+    """Records by shape and norm, to look many products up in."""
 
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.found: dict[tuple[int, ...], list[tuple[float, int, Array]]] = {}
+        self.matrices: dict[
+            int, dict[tuple[Any, ...], Array]
+        ] = {}  # by their rows, as they are and transposed
+        for record in records.all:
+            value = record.value
+            if value.dtype.kind != "f" or value.ndim != 2 or not np.abs(value).max(initial=0) < HUGE:
+                continue
+            if record.site.kind != "argument":
+                entry = (float(np.linalg.norm(value)), record.order, value)
+                self.found.setdefault(tuple(sorted(value.shape)), []).append(entry)
+            for each in (value, value.T) if min(value.shape) > 1 else ():
+                same = self.matrices.setdefault(len(each), {})
+                same.setdefault((each.shape, each.tobytes()), np.ascontiguousarray(each))
+        for entries in self.found.values():
+            entries.sort(key=lambda entry: entry[0])
 
-def _matrices(records: Records) -> list[Array]:
-    """Each matrix that was recorded once, as it is and transposed."""
-    values = (record.value for record in records.all if record.value.dtype.kind == "f")
-    both = (each for value in values if value.ndim == 2 and min(value.shape) > 1 for each in (value, value.T))
-    return list({(each.shape, each.tobytes()): np.ascontiguousarray(each) for each in both}.values())
+    def uses(self, inputs: Array, width: int = 0, begin: int = 0, end: int = LATEST) -> list[Use]:
+        """Where inputs were multiplied with weights, in the order of the run; a row may be the bias."""
+        ones = np.ones((len(inputs), 1))
+        found = []
+        for whole, at in ((inputs, None), (np.hstack([ones, inputs]), 0), (np.hstack([inputs, ones]), -1)):
+            for weights in self.matrices.get(whole.shape[1], {}).values():
+                product = whole @ weights if width in (0, weights.shape[1]) else np.zeros((1, 1))
+                order = self._first(product, begin, end) if product.any() else None
+                if order is None:
+                    continue
+                if at is None:
+                    found.append(Use(order, weights, *_with_bias(self.records, product, order)))
+                else:
+                    found.append(Use(order, np.delete(weights, at, axis=0), weights[at], product))
+        return sorted(found, key=lambda use: use.order)
+
+    def _first(self, value: Array, begin: int, end: int) -> int | None:
+        """The first record in a part of the run that is a value, also transposed."""
+        entries = self.found.get(tuple(sorted(value.shape)), [])
+        norm = float(np.linalg.norm(value))
+        low = bisect.bisect_left(entries, norm * (1 - CLOSE), key=lambda entry: entry[0])
+        orders = []
+        for known, order, made in itertools.islice(entries, low, None):
+            if known > norm * (1 + CLOSE):
+                break
+            alike = (each for each in (made, made.T) if each.shape == value.shape)
+            if begin <= order <= end and any(np.abs(each - value).max() <= CLOSE * norm for each in alike):
+                orders.append(order)
+        return min(orders, default=None)
 
 
 def _with_bias(records: Records, product: Array, order: int) -> tuple[Array, Array]:
     """The bias that was added to a product, and the sum; zero where nothing was added."""
-    for record in records.all:
-        near = order < record.order <= order + NEAR and record.value.dtype.kind == "f"
-        value = laid(record.value, product.shape) if near else None
-        if value is None:
-            continue
-        added = value - product
-        if added.any() and np.abs(added - added[0]).max() <= 1e-9 * max(1.0, np.abs(value).max()):
-            return added[0], value
+    for record in records.all[order + 1 : order + NEAR + 1]:
+        value = laid(record.value, product.shape) if record.value.dtype.kind == "f" else None
+        added = value - product if value is not None else np.zeros(1)
+        if added.any() and np.abs(added - added[0]).max() <= 1e-9 * max(1.0, np.abs(product).max()):
+            return added[0], product + added
     return np.zeros(product.shape[1]), product

@@ -16,6 +16,7 @@ from clearhead.checking.recorder import line_of, said
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import cloned, seed_all
 
+GIVEN = {"params", "W1", "W2"}
 OBSERVED = ("forward", "loss", "backward", "step", "once", "accuracy")  # once: training for one update
 
 
@@ -97,6 +98,8 @@ class _Call:
         return {role: np.array(value, float) for role, value in self.network.slots.get(self.thing).items()}
 
     def _after(self, made: Any) -> Mapping[str, Any]:
+        if self.kind == "once" and self.network.learner.bare and not set(self.way.binding.values()) & GIVEN:
+            return {}  # Those that it makes itself are not ours.
         if self.kind in ("step", "once"):
             return self.network.updated(self.thing, made)
         return self.network.slots.get(self.thing)
