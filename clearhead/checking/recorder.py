@@ -123,7 +123,7 @@ class Loaded:
         self.inner: dict[str, dict[str, Any]] = {}
         module = sys.modules["learner"] = types.ModuleType("learner")
         self.names: dict[str, Any] = module.__dict__
-        self.names.update({RECORD: recorder, "__file__": source.name, "xrange": range, "unicode": str})
+        self.names.update({"__file__": source.name, **_offered(recorder)})
         self._run(program.body, source, self.names)
 
     def _run(self, body: list[ast.stmt], source: Source, names: dict[str, Any]) -> None:
@@ -169,11 +169,23 @@ class Loaded:
     def _module(self, stem: str) -> dict[str, Any]:
         """A module of the same folder: its definitions and constants, never its other statements."""
         if stem not in self.inner:
-            names = self.inner[stem] = {"__name__": stem, RECORD: self.recorder}
+            names = self.inner[stem] = {"__name__": stem, **_offered(self.recorder)}
             source = self.modules[stem]
             kinds = ast.ClassDef | ast.FunctionDef | ast.Import | ast.ImportFrom | ast.Assign
             self._run([node for node in source.tree.body if isinstance(node, kinds)], source, names)
         return self.inner[stem]
+
+
+def _offered(recorder: Recorder | None) -> dict[str, Any]:
+    """What learners' code finds besides its own names and those of Python."""
+    return {RECORD: recorder, "open": _open, "xrange": range, "unicode": str}
+
+
+def _open(file: Any, *arguments: Any, **named: Any) -> Any:
+    """Open a file by its name: a number that is tried as one would take a descriptor of the process."""
+    if isinstance(file, int):
+        raise FileNotFoundError(f"{file} is no name of a file")
+    return open(file, *arguments, **named)
 
 
 def _taken(wanted: str, name: str, inner: dict[str, Any], whole: bool) -> dict[str, Any]:
