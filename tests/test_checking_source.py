@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 
 import pytest
 from test_checking import errors, verdict_of
@@ -273,3 +274,143 @@ def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
         "        if causal:\n            scores = scores.masked_fill(torch.ones(n, n).triu(1) == 1, -1e9)\n"
     )
     assert errors(verdict_of(text.replace("        weights = ", f"{switch}        weights = "))) == []
+
+
+FIXED = """
+import numpy as np
+
+rows = np.loadtxt("digits.csv")
+m, n = rows.shape
+
+
+def init_params():
+    W1 = np.random.randn(6, 30) / np.sqrt(30)
+    b1 = np.zeros((6, 1))
+    W2 = np.random.randn(6, 6) / np.sqrt(6)
+    b2 = np.zeros((6, 1))
+    return W1, b1, W2, b2
+
+
+def softmax(Z):
+    E = np.exp(Z - Z.max(axis=0))
+    return E / E.sum(axis=0)
+
+
+def forward_prop(W1, b1, W2, b2, X):
+    Z1 = W1.dot(X) + b1
+    A1 = 1 / (1 + np.exp(-Z1))
+    Z2 = W2.dot(A1) + b2
+    return Z1, A1, Z2, softmax(Z2)
+
+
+def one_hot(Y):
+    hot = np.zeros((Y.size, Y.max() + 1))
+    hot[np.arange(Y.size), Y] = 1
+    return hot.T
+
+
+def back_prop(Z1, A1, Z2, A2, W2, X, Y):
+    dZ2 = (A2 - one_hot(Y)) / Y.size
+    dZ1 = W2.T.dot(dZ2) * A1 * (1 - A1)
+    return dZ1.dot(X.T), dZ1.sum(1, keepdims=True), dZ2.dot(A1.T), dZ2.sum(1, keepdims=True)
+
+
+def gradient_descent(X, Y, alpha, iterations):
+    W1, b1, W2, b2 = init_params()
+    for i in range(iterations):
+        Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)
+        dW1, db1, dW2, db2 = back_prop(Z1, A1, Z2, A2, W2, X, Y)
+        W1, b1, W2, b2 = W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
+    return W1, b1, W2, b2
+"""
+
+
+def test_four_values_of_one_shape_and_a_square_matrix_are_told_apart():
+    verdict = verdict_of(FIXED)
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+    wrong = FIXED.replace("W2.T.dot(dZ2) * A1 * (1 - A1)", "W2.T.dot(dZ2)")
+    assert errors(verdict_of(wrong)) == ["slope_forgotten"]
+
+
+def test_a_sum_over_everything_that_comes_to_nothing_is_one_number_too():
+    step = """
+    def train_step(self, X, Y, lr):
+        dz2 = (self.forward(X) - Y) / len(X)
+        dz1 = (dz2 @ self.W2.T) * self.h * (1 - self.h)
+        self.W1 = self.W1 - lr * X.T @ dz1
+        self.W2 = self.W2 - lr * self.h.T @ dz2
+        db1 = np.sum(dz1)
+        db2 = np.sum(dz2)
+        self.b1 = self.b1 - lr * db1
+        self.b2 = self.b2 - lr * db2
+"""
+    head, _, tail = NETWORK.partition("    def backward(")
+    verdict = verdict_of(head + step.lstrip("\n") + "\n\n" + tail[tail.index("def sigmoid") :])
+    assert {f.id for f in verdict.findings if f.severity == "error"} == {"bias_gradient_scalar"}
+    assert sorted(f.step for f in verdict.findings if f.id == "bias_gradient_scalar") == ["db1", "db2"]
+
+
+def test_weights_that_hold_the_biases_as_a_row_are_not_called_misshapen():
+    text = NETWORK.replace("randn(n_in, ", "randn(n_in + 1, ").replace(
+        "randn(n_hidden, ", "randn(n_hidden + 1, "
+    )
+    text = text.replace("X @ self.W1 + self.b1", "np.c_[X, np.ones(len(X))] @ self.W1")
+    text = text.replace("self.h @ self.W2 + self.b2", "np.c_[self.h, np.ones(len(X))] @ self.W2")
+    lines = [line for line in text.split("\n") if "self.b1 =" not in line and "self.b2 =" not in line]
+    assert "init_shape_wrong" not in errors(verdict_of("\n".join(lines)))
+
+
+def test_examples_that_come_one_at_a_time_are_no_softmax_over_the_batch():
+    verdict = verdict_of("""
+import numpy as np
+
+
+class Net:
+    def __init__(self, sizes):
+        self.biases = [np.zeros((n, 1)) for n in sizes[1:]]
+        self.weights = [np.random.randn(n, m) / np.sqrt(m) for m, n in zip(sizes, sizes[1:])]
+
+    def feedforward(self, a):
+        h = 1 / (1 + np.exp(-(self.weights[0] @ a + self.biases[0])))
+        e = np.exp(self.weights[1] @ h + self.biases[1])
+        return e / np.sum(e)
+
+    def backprop(self, x, y):
+        h = 1 / (1 + np.exp(-(self.weights[0] @ x + self.biases[0])))
+        delta = self.feedforward(x) - y
+        before = self.weights[1].T @ delta * h * (1 - h)
+        return [before, delta], [before @ x.T, delta @ h.T]
+
+    def accuracy(self, data):
+        return 100 * sum(np.argmax(self.feedforward(x)) == np.argmax(y) for x, y in data) / len(data)
+""")
+    assert errors(verdict) == []
+    assert verdict.checks["forward"].detail == "one_at_a_time"
+
+
+def test_a_function_that_is_no_accuracy_is_not_called_a_wrong_one():
+    make = (
+        "\n\ndef xkcd(q, w=0):\n    return [(np.random.randn(a, b), np.zeros(b)) for a, b in zip(q, q[1:])]\n"
+    )
+    forward = """
+
+def hjkl(p, x):
+    for w, b in p[:-1]:
+        x = 1 / (1 + np.exp(-(x @ w + b)))
+    e = np.exp(x @ p[-1][0] + p[-1][1])
+    return e / e.sum(axis=1, keepdims=True)
+"""
+    assert "accuracy_wrong_axis" not in verdict_of(f"import numpy as np\n{make}{forward}").ids()
+
+
+def test_a_number_that_is_tried_for_a_name_opens_no_descriptor():
+    before = sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else []
+    save = "\n\n    def keep(self, place):\n        with open(place, 'w') as file:\n            file.write('w')\n"
+    assert errors(verdict_of(NETWORK.replace("\n\n\ndef sigmoid", f"{save}\n\ndef sigmoid"))) == []
+    after = sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else []
+    assert before == after
+
+
+def test_what_python_2_had_is_no_undefined_name():
+    assert found(NETWORK.replace("self.h = ", "rows = xrange(len(X))\n        self.h = ")).findings == []

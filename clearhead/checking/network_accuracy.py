@@ -29,7 +29,9 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     elif _fits(right, 0.01, calls):
         verdict.add("evaluate", _finding(answer, "accuracy_as_fraction"))
         verdict.check("evaluate", "pass", "accuracy_right")
-    elif any(_fits(wrong, scale, calls) for scale in (1.0, 0.01, share, 0.01 * share)):
+    elif _is_told(answer, calls) and any(
+        _fits(wrong, scale, calls) for scale in (1.0, 0.01, share, 0.01 * share)
+    ):
         finding = _finding(answer, "accuracy_wrong_axis")
         finding.yours = "accuracy = 100 mean_C([argmax_N(y) = argmax_N(Y)])"
         verdict.add("evaluate", finding)
@@ -37,8 +39,16 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
         verdict.check("evaluate", "not_checked", "not_understood")
 
 
+def _is_told(answer: NetworkAnswer, calls: Sequence[Call]) -> bool:
+    """Whether a name says that it is an accuracy, or its numbers do, which are not always the same."""
+    return answer.sure("accuracy") or all(len({*map(tuple, numbers)}) > 1 for numbers, _ in calls)
+
+
 def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
+    """Each way in which it was called, where what it was given is known."""
     seen = [answer.observed("accuracy", seed) for seed in probes.SEEDS]
+    if reading.forward is None:
+        seen = [[part for part in parts if "y" in part[0]["roles"].values()] for parts in seen]
     return [
         (
             [_numbers(data, arrays) for data, arrays in pair],

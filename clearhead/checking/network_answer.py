@@ -105,7 +105,7 @@ class NetworkAnswer:
         found = {
             role: np.asarray(arrays[f"{name}/{role}"], float) for role in ROLES if f"{name}/{role}" in arrays
         }
-        brought = {role: laid(value, self.shape(role)) for role, value in found.items()}
+        brought = {role: self.laid(value, role) for role, value in found.items()}
         return {role: value for role, value in brought.items() if value is not None}
 
     # What is known of it
@@ -113,6 +113,13 @@ class NetworkAnswer:
     def shape(self, role: str) -> tuple[int, ...]:
         """The shape of a parameter in our layout."""
         return tuple(self.sizes[letter] for letter in AXES[role])
+
+    def laid(self, value: Any, role: str) -> Any:
+        """What belongs to a parameter, in our layout; a square matrix lies as all weights do."""
+        shape = self.shape(role)
+        if self.understood.get("flipped") and value.shape == shape and len(shape) == 2:
+            return value.T if shape[0] == shape[1] else value
+        return laid(value, shape)
 
     def line_of(self, kind: str) -> int:
         """Where a function of a kind begins."""

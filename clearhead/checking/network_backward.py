@@ -1,5 +1,6 @@
 """What is wrong in a network's gradients: in which step, by which factor, and in the update."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import digits, listed, ratio
+from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading, any_of
 from clearhead.checking.network_factors import judge_factors
@@ -112,7 +113,9 @@ class _Judge:
         values = right_gradients(self.answer, self.reading)
         for role, name in (("b2", "dz2"), ("b1", "dz1")):
             made = np.squeeze(np.asarray(self.seen[0].get(role, values[f"d{role}"])))
-            if not self.by_return and _is_one_number(made):
+            if not self.by_return and (
+                _is_one_number(made) or (role == "b2" and self._sums_to_nothing(made))
+            ):
                 made = made[0]
             if made.shape != self.answer.shape(role):
                 self.verdict.add("backward", self._misshapen(role, name, made, values[name]))
@@ -120,11 +123,24 @@ class _Judge:
                     each.pop(role, None)
                 yield role
 
+    def _sums_to_nothing(self, made: Any) -> bool:
+        """Whether a sum of all errors, which is zero for the output layer, was taken as in the other one."""
+        return not any_of(made) and made.size > 1 and _is_one_number(np.asarray(self.seen[0].get("b1", 0.0)))
+
+    def _nothing_named(self, role: str) -> Site | None:
+        """Where a number that is as good as zero is named as the gradient of a parameter."""
+        numbers = (
+            r.site for r in self.answer.records(*self.kinds).all if r.value.ndim == 0 and not any_of(r.value)
+        )
+        return next(
+            (site for site in numbers if re.search(rf"{role[0]}\w*{role[1]}", site.target, re.I)), None
+        )
+
     def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
         finding = at(
             Finding(identity, f"d{role}"),
-            made_at(self.answer, made, self.kinds),
+            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role),
             self.answer.line_of("backward"),
         )
         units = AXES[role]

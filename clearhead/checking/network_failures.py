@@ -1,7 +1,7 @@
 """Functions of a network that are not there, not written yet, or end in an exception."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clearhead.checking import probes
@@ -23,7 +23,7 @@ EXPLAIN = frozenset(
      "bias_gradient_wrong_axis", "bias_gradient_scalar", "cache_aliases_parameters")
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
-_FORM = r"indices|integer|Stub|iterable"  # labels in another form than was tried
+_FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
 def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
@@ -37,8 +37,17 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif message:
         values = {"message": message, "function": crash.get("function", "")}
         verdict.add(name, Finding("crash", line=crash["line"], values=values))
-    elif any(len(shape) == 2 for _, shape in crash.get("shapes") or ()):
+    elif _are_of_asked_sizes(crash.get("shapes", ())):
         verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
+    elif crash:
+        verdict.check(name, "not_checked", "not_understood")
+
+
+def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
+    """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
+    weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
+    asked = {probes.NETWORK[letter] for letter in "DHC"}
+    return len(weights) > 1 and all(set(shape) <= asked for shape in weights[:2])
 
 
 def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:

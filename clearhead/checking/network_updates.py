@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clearhead.checking.align import Site, laid, listed
+from clearhead.checking.align import Site, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import ROLES, NetworkAnswer, any_of
 from clearhead.checking.network_gradients import Gradients, same
@@ -68,7 +68,7 @@ def update_site(answer: NetworkAnswer, kinds: Sequence[str]) -> Site | None:
         if (
             target
             and path in (target, target.replace('"', "'"))
-            and laid(record.value, answer.shape("W2")) is not None
+            and answer.laid(record.value, "W2") is not None
         ):
             return record.site
     return None

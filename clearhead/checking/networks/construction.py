@@ -32,8 +32,10 @@ class Built:
     def sizes(self) -> dict[str, int]:
         """The sizes of the network and the number of examples, which is none of them."""
         sizes = {letter: self.slots.sizes[letter] for letter in "DHC"}
-        counts = (probes.NETWORK["N"], 11, 13, 17)
-        return {**sizes, "N": next(count for count in counts if count not in sizes.values())}
+        # At least as many as classes, so that each of these is the label of some example.
+        counts = itertools.chain([probes.NETWORK["N"]], itertools.count(11, 2))
+        fits = (count for count in counts if count >= sizes["C"] and count not in sizes.values())
+        return {**sizes, "N": next(fits)}
 
 
 def construct(learner: Learner) -> Built | None:

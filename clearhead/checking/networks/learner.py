@@ -18,7 +18,7 @@ from clearhead.checking.subject import Subject
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
 TRIES = 4.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.
-_FORM = r"indices|integer|iterable|subscriptable|out of range"
+_FORM = r"indices|integer|iterable|subscriptable|out of range|unpack"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def find_loss(network: Network) -> None:
 
 def find_accuracy(network: Network) -> None:
     """Ways of a function that returns a number, and does nothing else that is known."""
-    taken = network.plan.names("forward", "backward", "step", "train", "loss")
+    taken = {network.making.function, *network.plan.names("forward", "backward", "step", "train", "loss")}
     names = [name for name in network.learner.ways("accuracy") if name not in taken]
     _find(network, Wanted("accuracy", ACCURACY, ("params",), network.labels()), names)
 
@@ -38,7 +38,8 @@ def _is_loss(attempt: Attempt) -> bool:
 
 
 def _is_accuracy(attempt: Attempt) -> bool:
-    return "Y" in attempt.roles and any(value.size == 1 for _, value in flat(attempt.made))
+    judged = "Y" in attempt.roles and attempt.roles & {"X", "y"}
+    return bool(judged) and any(value.size == 1 for _, value in flat(attempt.made))
 
 
 _FITS = {"loss": _is_loss, "accuracy": _is_accuracy}

@@ -40,7 +40,7 @@ def _ways(network: Network, kind: str) -> list[Way]:
 
 def _failure(network: Network, error: BaseException) -> dict[str, Any]:
     message, line = said(error), line_of(error, network.learner.source.name)
-    unsure = re.search(r"indices|integer|iterable|Stub|Configuration", message)
+    unsure = re.search(r"indices|integer|iterable|unpack|Stub|Configuration", message)
     return {"line": line, "message": message, "sure": not unsure}
 
 

@@ -59,7 +59,7 @@ def find_backward(network: Network) -> None:
         if score > best:
             best = score
             plan.ways["backward"], plan.labels = [attempt.way], attempt.way.labels
-            plan.moves = len(moved) == len(network.slots.paths)
+            plan.moves = bool(moved)
         if best == RETURNED or sure:
             return
 
