@@ -414,3 +414,75 @@ def test_a_number_that_is_tried_for_a_name_opens_no_descriptor():
 
 def test_what_python_2_had_is_no_undefined_name():
     assert found(NETWORK.replace("self.h = ", "rows = xrange(len(X))\n        self.h = ")).findings == []
+
+
+def test_a_name_that_a_function_has_for_itself_is_not_looked_for_outside():
+    text = f"{NETWORK}\n\nif __name__ == '__main__':\n    import tensorflow as tf\n    X, Y = tf.data()\n"
+    assert found(text).name == "Net"
+
+
+def test_sizes_that_are_defaults_are_given_too():
+    text = FIXED.replace("def init_params():", "def init_params(x=30, h=6, y=4):")
+    text = text.replace("randn(6, 30)", "randn(h, x)").replace("randn(6, 6)", "randn(y, h)")
+    text = text.replace("zeros((6, 1))", "zeros((h, 1))", 1).replace("zeros((6, 1))", "zeros((y, 1))")
+    verdict = verdict_of(text.replace("A1 * (1 - A1)", "Z1 * (1 - Z1)"))
+    assert errors(verdict) == ["slope_of_sum"]
+
+
+TRAINED = NETWORK.replace("\n\n\ndef sigmoid", """
+
+    def training(self, X, Y, lr=0.1):
+        gradients = self.backward(X, Y, self.forward(X))
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - lr * gradients[name])
+
+    def fit(self, X, Y, epochs, batch_size, lr):
+        self.classes = Y.shape[1]
+        for epoch in range(epochs):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), batch_size):
+                batch = order[start : start + batch_size]
+                self.training(X[batch], Y[batch], lr)
+                self.loss = np.mean((self.forward(X[batch]) - Y[batch]) ** 2)
+
+    def score(self, X, Y):
+        return 100 * np.mean(np.argmax(self.forward(X), axis=1) == np.argmax(Y, axis=1)) + 0 * self.classes
+
+
+def sigmoid""")  # fmt: skip
+
+
+def test_what_training_calls_for_each_batch_is_an_update_whatever_it_is_called():
+    verdict = verdict_of(TRAINED.replace("- lr * gradients", "+ lr * gradients"))
+    assert errors(verdict) == ["update_ascends"]
+    assert verdict_of(TRAINED).checks["train_step"].status == "pass"
+
+
+def test_a_batch_that_is_seen_twice_is_one_batch():
+    text = TRAINED.replace("gradients = self.backward", "self.forward(X)\n        gradients = self.backward")
+    early = text.replace("\n\n    def score", "\n            return self\n\n    def score")
+    assert errors(verdict_of(early)) == ["train_returns_early"]
+    assert errors(verdict_of(text)) == []
+
+
+def test_labels_of_other_examples_are_seen_although_all_are_looked_at_after_each_epoch():
+    wrong = TRAINED.replace("Y[batch]", "Y[start : start + len(batch)]")
+    wrong = wrong.replace("\n\n    def score", "\n            self.score(X, Y)\n\n    def score")
+    assert errors(verdict_of(wrong)) == ["labels_not_shuffled_with_inputs"]
+
+
+def test_a_crash_is_of_its_own_function_and_no_other_excuses_it():
+    verdict = verdict_of(TRAINED.replace("d2 @ self.W2.T", "self.W2.T @ d2"))
+    crash = next(finding for finding in verdict.findings if finding.id == "crash")
+    assert crash.line == 21
+    assert verdict.checks["evaluate"].status == "not_checked"
+
+
+def test_a_dictionary_of_two_names_that_forward_writes_into_is_shared():
+    text = NETWORK.replace("self.W1 = np", 'self.p = self.kept = {}\n        self.p["W1"] = np')
+    for name in ("b1", "W2", "b2"):
+        text = text.replace(f"self.{name} = np", f'self.p["{name}"] = np')
+    for name in ("W1", "b1", "W2", "b2"):
+        text = text.replace(f"self.{name}", f'self.p["{name}"]')
+    text = text.replace("self.h", 'self.kept["h"]')
+    assert errors(verdict_of(text)) == ["cache_aliases_parameters"]

@@ -24,6 +24,7 @@ class Call(NamedTuple):
     function: str
     scope: int
     origins: dict[str, Origin]
+    caller: str = ""  # the function that it stands in
 
 
 def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[Call]:
@@ -37,7 +38,7 @@ def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[C
     scopes: list[ast.Module | ast.FunctionDef] = [tree, *definitions]
     calls: list[Call] = []
     for number, scope in enumerate(scopes):
-        reader = _Scope(number, functions)
+        reader = _Scope(number, functions, getattr(scope, "name", ""))
         for statement in _statements(scope.body):
             reader.read(statement)
         calls += reader.calls
@@ -56,8 +57,8 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 class _Scope:
     """What variables hold, statement by statement."""
 
-    def __init__(self, number: int, functions: Mapping[str, Sequence[str]]) -> None:
-        self.number, self.functions = number, functions
+    def __init__(self, number: int, functions: Mapping[str, Sequence[str]], name: str) -> None:
+        self.number, self.functions, self.name = number, functions, name
         self.held: dict[str, Origin] = {}
         self.calls: list[Call] = []
 
@@ -111,5 +112,5 @@ class _Scope:
             return None
         given = {**dict(zip(self.functions[name], values, strict=False)), **named}
         origins = {argument: origin for argument, origin in given.items() if origin is not None}
-        self.calls.append(Call(name, self.number, origins))
+        self.calls.append(Call(name, self.number, origins, self.name))
         return Origin(name)

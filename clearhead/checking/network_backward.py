@@ -48,8 +48,10 @@ def judge_backward(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
         by_return = []
     by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
     by_move = by_move if all(by_move) else []
-    if by_return or by_move:
-        _Judge(answer, reading, verdict, kind, by_return, by_move).judge()
+    judges = [(by_return, by_move)] if by_return or by_move else []
+    if by_return and by_move:  # What is handed over to make gradients may have been guessed wrongly.
+        judges.append(([], by_move))
+    any(_Judge(answer, reading, verdict, kind, *made).judge() for made in judges)
 
 
 def _start_later(answer: NetworkAnswer, reading: Reading) -> None:
@@ -75,7 +77,8 @@ class _Judge:
     by_return: list[Gradients]
     by_move: list[Gradients]
 
-    def judge(self) -> None:
+    def judge(self) -> bool:
+        """Whether they were understood."""
         answer, verdict = self.answer, self.verdict
         self.kinds = ("backward", self.kind) if "backward" in answer.functions else (self.kind,)
         self.seen = [dict(made) for made in self.by_return or self.by_move]
@@ -86,7 +89,7 @@ class _Judge:
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
             verdict.check("backward", "not_checked", "not_understood")
-            return
+            return False
         if self.by_return and as_its_loss:  # Right for the learner's own loss, which may be another one.
             self.explanation.mistakes.clear()
             lost = []
@@ -101,6 +104,7 @@ class _Judge:
         judge_frozen(answer, verdict, made, frozen)
         self._sum_up()
         judge_update(answer, verdict, made)
+        return True
 
     def _rank(self, explanation: Explanation) -> tuple[int, int]:
         """One step that is wrong rather than the two that it would spoil; then the one that was seen."""

@@ -90,6 +90,8 @@ def _another_model(answer: NetworkAnswer, explanation: Explanation) -> str:
     learns = {"loss", "backward", "step"} & answer.functions.keys()
     if last in ("output_sigmoid", "softmax_missing") and ("softmax" not in words or not learns):
         return "another_model"
+    if last == "softmax_missing" and "softmax()" in words:
+        return "no_output"  # It is called somewhere, where nothing was seen.
     alone = "outer" in words or _keeps_examples_apart(answer)
     return "one_at_a_time" if last == _ONE_AT_A_TIME and alone else ""
 

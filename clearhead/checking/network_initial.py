@@ -135,9 +135,9 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
             pattern
             for word in (named[-1:] or [role, role.lower()])
             for pattern in (
-                rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=)",
-                rf"['\"]{word}['\"]\]?\s*[:=](?!=)",
-                rf"\b{word}\b\s*=(?!=)",
+                rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*None\b)",
+                rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)",
+                rf"\b{word}\b\s*=(?!=|\s*None\b)",
             )
         ]
         line = next(filter(None, map(answer.lines.first, patterns)), 0)

@@ -95,7 +95,7 @@ def _rows(value: Any, X: Any) -> Rows | None:
 
 def _batches(seen: Seen, batch: int) -> list[Rows]:
     """The batches in order, from the place where most of them were taken, in whichever function."""
-    small = _by_place((record, rows) for record, rows in seen if len(rows) <= batch)
+    small = [_once(found) for found in _by_place(each for each in seen if len(each[1]) <= batch)]
     if not small:
         return max(_by_place(seen), key=len)
     best = max(small, key=len)
@@ -107,16 +107,24 @@ def _batches(seen: Seen, batch: int) -> list[Rows]:
 def _by_place(seen: Iterator[tuple[Record, Rows]] | Seen) -> list[list[Rows]]:
     places: dict[tuple[int, int, str], list[Rows]] = {}
     for record, rows in seen:
-        places.setdefault((record.site.line, record.site.column, record.site.target), []).append(rows)
+        site = record.site
+        places.setdefault((site.line, site.column, site.target), []).append(rows)
     return list(places.values())
+
+
+def _once(found: list[Rows]) -> list[Rows]:
+    """Batches, where one that is seen again at once, such as by the loss, counts once."""
+    return [rows for n, rows in enumerate(found) if n == 0 or found[n - 1] != rows or len(rows) == 1]
 
 
 def _wrong_labels(records: Sequence[Record], seen: Seen, drawn: Mapping[str, Any]) -> Record | None:
     """The first labels that belong to other examples than those they go with."""
     bad: list[Record] = []
     good = 0
+    whole = tuple(range(len(drawn["X"])))
     for place, (record, rows) in enumerate(seen):
-        if len(set(rows)) < 3:
+        again = place > 0 and seen[place - 1][1] == rows
+        if len(set(rows)) < 3 or rows == whole or again:
             continue
         # Up to the next examples of as many rows, and from the last ones before, as labels may come first.
         after = next((r.order for r, other in seen[place + 1 :] if other != rows), len(records))

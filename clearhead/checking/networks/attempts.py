@@ -60,7 +60,7 @@ def attempts(
         except Exception as error:
             learner.crashed(wanted.kind, error, way.name)
             continue
-        learner.ran.add(wanted.kind)
+        learner.ran.add((wanted.kind, way.name))
         yield Attempt(way, copy, given, made)
 
 

@@ -100,7 +100,7 @@ class _Search:
         named = self.learner.ways("initialize")
         if self.learner.bare:
             return named
-        if self.learner.arguments():
+        if any(argument.required for argument in self.learner.arguments()):
             named = [name for name in named if says(name, "initialize")]
         return ["", *named]
 

@@ -1,8 +1,9 @@
 """A learner's program, loaded: its functions, and what became of calling them."""
 
+import ast
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,7 @@ class Learner:
         self.calls = calls_in(source.tree, names)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
-        self.ran: set[str] = set()  # kinds of which some call did not fail
+        self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail
 
     def count(self, examples: int) -> None:
         """Give constants that would count the examples of data that are not here the number of ours."""
@@ -75,6 +76,11 @@ class Learner:
         found = names.ways(self.subject.functions, kind, *others)
         return [name for name in found if name not in self.unwritten]
 
+    def called_within(self, names: Sequence[str]) -> list[str]:
+        """Of some functions those that others of them call."""
+        inner = {c.function for c in self.calls for name in names if c.caller == name != c.function}
+        return [name for name in names if name in inner]
+
     def arguments(self, name: str = "") -> list[Argument]:
         """The arguments of a function; without a name, those of the class."""
         return arguments_of(self.subject.unbound(name) if name else self.subject.type)
@@ -95,10 +101,21 @@ class Learner:
         callable_ = bool(name) or not self.bare
         named = callable_ and _told(self.arguments(name)) and (not name or names.says(name, kind))
         missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
-        blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message)
+        blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message) or self._kept(message)
         line = line_of(error, self.source.name)
         crash = {"line": line, "message": message, "function": name, "sure": named and not blamed}
         self.crashes.setdefault(kind, crash)
+
+    def _kept(self, message: str) -> bool:
+        """Whether what an exception misses is kept by another function, which was not called before."""
+        missed = re.search(r"has no attribute '(\w+)'|KeyError: '(\w+)'", message)
+        name = missed and (missed[1] or missed[2])
+        return name is not None and any(
+            name in (getattr(part, "attr", ""), getattr(getattr(part, "slice", None), "value", ""))
+            for node in self.program.body
+            for part in ast.walk(node)
+            if isinstance(getattr(part, "ctx", None), ast.Store)
+        )
 
 
 def _told(arguments: list[Argument]) -> bool:

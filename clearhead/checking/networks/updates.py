@@ -100,7 +100,8 @@ def find_step(network: Network) -> None:
     if plan.moves and backward is not None:
         plan.ways["step"] = [backward]
         return
-    for name in learner.ways("step"):
+    within = learner.called_within(learner.ways("train"))
+    for name in [*learner.ways("step"), *within]:
         for before, pool in STEP.items():
             if name in plan.names("backward") or (before == "backward" and backward is None):
                 continue
