@@ -486,3 +486,98 @@ def test_a_dictionary_of_two_names_that_forward_writes_into_is_shared():
         text = text.replace(f"self.{name}", f'self.p["{name}"]')
     text = text.replace("self.h", 'self.kept["h"]')
     assert errors(verdict_of(text)) == ["cache_aliases_parameters"]
+
+
+LAYERS = """
+import numpy as np
+
+
+class Layer:
+    def __init__(self, fan_in, fan_out):
+        self.weights = np.sqrt(2 / (fan_in + fan_out)) * np.random.randn(fan_in, fan_out)
+        self.biases = np.zeros((1, fan_out))
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        self.output = inputs @ self.weights + self.biases
+
+    def backward(self, error):
+        self.dweights = self.inputs.T @ error
+        self.dbiases = error.sum(axis=0, keepdims=True)
+        self.dinputs = error @ self.weights.T
+
+
+class Model:
+    def __init__(self, n_inputs, n_hidden, n_classes):
+        self.first, self.second = Layer(n_inputs, n_hidden), Layer(n_hidden, n_classes)
+
+    def forward(self, X, y):
+        self.first.forward(X)
+        self.h = 1 / (1 + np.exp(-self.first.output))
+        self.second.forward(self.h)
+        scores = self.second.output - self.second.output.max(axis=1, keepdims=True)
+        self.output = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return -np.mean(np.log(self.output[np.arange(len(X)), y] + 1e-12))
+
+    def backward(self, y):
+        error = self.output.copy()
+        error[np.arange(len(y)), y] -= 1
+        self.second.backward(error / len(y))
+        self.first.backward(self.second.dinputs * self.h * (1 - self.h))
+
+
+class Loader:
+    def __init__(self, x, y, batch_size):
+        self.x, self.y, self.batch_size = x, y, batch_size
+
+    def __iter__(self):
+        order = np.random.permutation(len(self.x))
+        for start in range(0, len(self.x), self.batch_size):
+            yield self.x[order[start : start + self.batch_size]], self.y[order[start : start + self.batch_size]]
+
+
+class Descent:
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+
+    def update(self, layer):
+        layer.weights -= self.learning_rate * layer.dweights
+        layer.biases -= self.learning_rate * layer.dbiases
+
+
+def train(model, loader, optimizer, epochs=3):
+    for epoch in range(epochs):
+        for X, y in loader:
+            model.forward(X, y)
+            model.backward(y)
+            optimizer.update(model.first)
+            optimizer.update(model.second)
+"""
+
+
+def test_a_forward_pass_that_returns_the_loss_alone_is_one():
+    verdict = verdict_of(LAYERS)
+    assert errors(verdict) == []
+    kinds = ("forward", "compute_loss", "backward", "train")
+    assert {verdict.checks[kind].status for kind in kinds} == {"pass"}
+    assert errors(verdict_of(LAYERS.replace("-np.mean(np", "-np.sum(np"))) == ["loss_summed"]
+    assert errors(verdict_of(LAYERS.replace("dinputs * self.h * (1 - self.h)", "dinputs"))) == [
+        "slope_forgotten"
+    ]
+
+
+def test_classes_beside_the_network_are_made_for_its_training():
+    assert errors(verdict_of(LAYERS.replace("layer.weights -=", "layer.weights +="))) == ["update_ascends"]
+    verdict = verdict_of(LAYERS.replace("range(0, len(self.x), ", "range(0, len(self.x) // 4 * 4, "))
+    assert "last_batch_dropped" in verdict.ids()
+
+
+def test_examples_and_labels_that_come_as_one_argument_are_told_apart():
+    text = FIXED.replace("def back_prop(Z1, A1, Z2, A2, W2, X, Y):", "def back_prop(W1, b1, W2, b2, batch):")
+    text = text.replace(
+        "    dZ2 = (A2",
+        "    X, Y = batch\n    Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)\n    dZ2 = (A2",
+    )
+    text = text.replace("back_prop(Z1, A1, Z2, A2, W2, X, Y)", "back_prop(W1, b1, W2, b2, (X, Y))")
+    assert verdict_of(text).checks["backward"].status == "pass"
+    assert errors(verdict_of(text.replace("A1 * (1 - A1)", "1"))) == ["slope_forgotten"]

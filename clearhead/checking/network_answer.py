@@ -10,6 +10,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records, laid, right_steps
 from clearhead.checking.findings import first, grouped
+from clearhead.checking.network_rows import in_order
 from clearhead.checking.search import Explanation
 from clearhead.checking.source_lines import SourceLines
 from clearhead.docstrings import Step
@@ -98,7 +99,9 @@ class NetworkAnswer:
         plain, _ = first(self.observed(kind, seed))
         for data, arrays in self.parts.get("records", []):
             if (data["kind"], data["seed"]) == (kind, seed) and _agree(plain.get("out"), data["out"]):
-                yield Records.of(data["records"], self.understood["sites"], arrays)
+                records = Records.of(data["records"], self.understood["sites"], arrays)
+                known = self.values[probes.SEEDS.index(seed)]["X"]
+                yield in_order(records, known) if kind == "once" else records
 
     def by_role(self, name: str, arrays: Mapping[str, Any]) -> Values:
         """The parameters among arrays that were sent under a name, in our layout."""

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from clearhead.checking.align import Site
 from clearhead.checking.findings import Finding
 from clearhead.checking.network_answer import NetworkAnswer, Reading
@@ -34,10 +36,17 @@ def placed(
     name = mistake.step.name
     passed_on = mistake.step.formula in mistake.step.inputs
     site = made_at(answer, value, kinds, scaled=scaled, passed_on=passed_on)
+    if name == "y":  # Probabilities may be made of their logarithms.
+        site = made_at(answer, _logarithm(value), kinds[:1]) or site
     finding = at(Finding(mistake.id, name), site, answer.line_of(kinds[0]))
     finding.yours = f"{name} = {written(answer, reading, mistake.step.formula, kinds)}"
     finding.expected = f"{name} = {written(answer, reading, answer.right[name].formula, kinds)}"
     return finding
+
+
+def _logarithm(value: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.log(np.where(np.asarray(value) > 0, value, np.nan))
 
 
 def written(answer: NetworkAnswer, reading: Reading, formula: str, kinds: Sequence[str]) -> str:

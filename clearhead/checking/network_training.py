@@ -10,10 +10,9 @@ from clearhead.checking import probes
 from clearhead.checking.align import Record, Records, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import NetworkAnswer
+from clearhead.checking.network_rows import Rows, rows_of
 
-Rows = tuple[int, ...]
 Seen = list[tuple[Record, Rows]]
-_KNOWN = 1e-6  # single precision is enough to know an example by
 _ORDER = r"\b(perm\w*|order|idx|ind\w*|shuffled?)\s*=|arange"
 _SHUFFLE = r"permut|shuffle|choice|\[(perm|idx|ind|order|p)\w*\]"
 
@@ -74,23 +73,9 @@ def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Findin
 
 def _seen(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]]:
     for record in records:
-        rows = _rows(record.value, X)
+        rows = rows_of(record.value, X)
         if rows is not None:
             yield record, rows
-
-
-def _rows(value: Any, X: Any) -> Rows | None:
-    """Which examples an array holds, if it holds nothing else."""
-    if value.ndim != 2 or value.dtype.kind != "f":
-        return None
-    N, D = X.shape
-    value = value.T if value.shape[1] != D and value.shape[0] == D else value
-    if value.shape[1] != D or not 0 < len(value) <= N:
-        return None
-    same = np.abs(value[:, None] - X).max(axis=-1) < _KNOWN
-    if not (same.sum(axis=1) == 1).all():
-        return None
-    return tuple(int(row) for row in same.argmax(axis=1))
 
 
 def _batches(seen: Seen, batch: int) -> list[Rows]:
@@ -163,7 +148,7 @@ class _Loop:
     """The lines of the training function, or of the function that cuts the batches for it."""
 
     def __init__(self, answer: NetworkAnswer, batch: int, seen: Seen) -> None:
-        self.seen, self.begin = seen, answer.line_of("train")
+        self.answer, self.seen, self.begin = answer, seen, answer.line_of("train")
         sites = [
             record.site for record, rows in seen if len(rows) <= batch and record.site.kind != "argument"
         ]
@@ -183,7 +168,7 @@ class _Loop:
         """The last way out of the innermost block."""
         ways = [
             (len(text) - len(text.lstrip()), n)
-            for n, text in self.lines
+            for n, text in [*self.lines, *self.answer.lines.body(self.begin)]
             if re.match(r"\s*(return|break)\b", text)
         ]
         return max(ways)[1] if ways else self.begin

@@ -48,7 +48,7 @@ def _overflow(network: Network) -> Any:
 
 def _loss_of_zero(network: Network, way: Way, number: int) -> dict[str, Any]:
     """The loss where a label has no probability, and the probabilities where they are made on the way."""
-    roles = set(way.binding.values())
+    roles = way.roles
     if roles & {"X", "cache"} or not roles & {"y", "z2"}:
         thing, values = _large(network)
         if "forward" in network.plan.ways:

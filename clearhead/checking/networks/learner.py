@@ -9,7 +9,7 @@ from typing import Any
 
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
-from clearhead.checking.flows import calls_in
+from clearhead.checking.flows import calls_in, pairs_in
 from clearhead.checking.networks import names
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
@@ -17,6 +17,7 @@ from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
+MADE = "made "  # begins the roles of instances of the learner's own classes
 TRIES = 4.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.
 _FORM = r"indices|integer|iterable|subscriptable|out of range|unpack"
@@ -30,6 +31,13 @@ class Way:
     binding: dict[str, str] = field(default_factory=dict)
     labels: str = ""
     before: str = ""
+
+    @property
+    def roles(self) -> set[str]:
+        """What the function is given; a pair, and what is made for it, has examples with their labels."""
+        roles = set(self.binding.values())
+        whole = any(role == "pair" or role.startswith(MADE) for role in roles)
+        return roles | {"X", "Y"} if whole else roles
 
 
 class Learner:
@@ -45,6 +53,7 @@ class Learner:
         self.subject = self.plain
         names = {name: [a.name for a in self.arguments(name)] for name in self.plain.functions}
         self.calls = calls_in(source.tree, names)
+        self.pairs = pairs_in(source.tree, self.calls)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
         self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail

@@ -13,6 +13,9 @@ ACCURACY = ("Y", "y", "X", "params", "W1", "b1", "W2", "b2")
 def find_loss(network: Network) -> None:
     """Ways of a function that returns a real number first."""
     names = network.learner.ways("loss")
+    forward = network.plan.way("forward")
+    if forward is not None and "Y" in forward.roles and forward.name not in names:
+        names.append(forward.name)
     _find(network, Wanted("loss", LOSS, ("reg", "params", "Y"), LABELS), names)
 
 

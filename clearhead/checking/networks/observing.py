@@ -105,7 +105,7 @@ class _Call:
 def _rated(network: Network, way: Way) -> bool:
     """Whether the probe's learning rate is known to have been given."""
     asked = set(network.making.constructor.values())
-    return "lr" in way.binding.values() or bool(asked & {"lr", "config"})
+    return "lr" in way.binding.values() or bool(asked & {"lr", "config"}) or network.rated(way)
 
 
 def _rates(network: Network, thing: Any) -> list[float]:
