@@ -581,3 +581,33 @@ def test_examples_and_labels_that_come_as_one_argument_are_told_apart():
     text = text.replace("back_prop(Z1, A1, Z2, A2, W2, X, Y)", "back_prop(W1, b1, W2, b2, (X, Y))")
     assert verdict_of(text).checks["backward"].status == "pass"
     assert errors(verdict_of(text.replace("A1 * (1 - A1)", "1"))) == ["slope_forgotten"]
+
+
+def test_the_common_folder_of_the_book_need_not_be_there():
+    head, _ = NETWORK.split("\n\n\ndef sigmoid")
+    text = head.replace("import numpy as np", "from common.functions import *")
+    loss = "\n\n    def loss(self, X, Y):\n        return cross_entropy_error(self.forward(X), Y)\n"
+    verdict = verdict_of(text + loss)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("forward", "compute_loss", "backward")] == ["pass"] * 3
+
+
+def test_weights_with_their_axes_exchanged_are_misshapen_and_the_rest_goes_on():
+    text = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)")
+    text = text.replace("randn(n_hidden, n_out)", "randn(n_out, n_hidden)").replace("X @ d1", "X @ d1 / 1")
+    verdict = verdict_of(text.replace("* self.h * (1 - self.h)", ""))
+    assert set(errors(verdict)) == {"init_shape_wrong", "slope_forgotten"}
+
+
+def test_a_hidden_layer_that_is_made_and_not_used_is_no_mistake_of_the_backward_pass():
+    text = NETWORK.replace("sigmoid(X @ self.W1 + self.b1)", "sigmoid(self.z)")
+    text = text.replace("        self.h = ", "        self.z = X @ self.W1 + self.b1\n        self.h = ")
+    verdict = verdict_of(text.replace("self.h @ self.W2", "self.z @ self.W2"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("hidden_without_activation", 16)]
+
+
+def test_a_loss_that_stands_beside_the_class_is_checked():
+    loss = "\n\ndef cross_entropy(y, Y):\n    return -np.mean(np.sum(Y * np.log(y + 1e-12), axis=1))\n"
+    text = NETWORK.replace("(y - Y) / len(X)", "(y - Y) / len(X) + 0 * cross_entropy(y, Y)") + loss
+    assert verdict_of(text).checks["compute_loss"].status == "pass"
+    assert errors(verdict_of(text.replace("-np.mean", "np.mean"))) == ["loss_sign"]

@@ -83,7 +83,7 @@ class _Judge:
         self.kinds = ("backward", self.kind) if "backward" in answer.functions else (self.kind,)
         self.seen = [dict(made) for made in self.by_return or self.by_move]
         self.misshapen = list(self._say_misshapen())
-        found, lost = explain_gradients(answer, self.reading, self.seen, moved_only=not self.by_return)
+        found, lost = self._explained()
         self.explanation = max(found, key=self._rank)
         as_its_loss = consistent(answer, self.seen[0])
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
@@ -105,6 +105,19 @@ class _Judge:
         self._sum_up()
         judge_update(answer, verdict, made)
         return True
+
+    def _explained(self) -> tuple[list[Explanation], list[str]]:
+        """What explains them: also with a hidden layer that is made, and then not used by the next one."""
+        answer, moved_only = self.answer, not self.by_return
+        found, lost = explain_gradients(answer, self.reading, self.seen, moved_only=moved_only)
+        unused = _with_unused_layer(answer, self.reading)
+        if unused is None or not (lost or found[0].mistakes):
+            return found, lost
+        others, missing = explain_gradients(answer, unused, self.seen, moved_only=moved_only)
+        if (len(missing), len(others[0].mistakes)) < (len(lost), len(found[0].mistakes)):
+            self.reading = unused
+            return others, missing
+        return found, lost
 
     def _rank(self, explanation: Explanation) -> tuple[int, int]:
         """One step that is wrong rather than the two that it would spoil; then the one that was seen."""
@@ -211,6 +224,16 @@ class _Judge:
             return
         values = {"wrong": listed(f"d{role}" for role in bad), "right": listed(f"d{role}" for role in good)}
         self.verdict.check("backward", "fail", "gradients_wrong" if good else "gradients_all_wrong", values)
+
+
+def _with_unused_layer(answer: NetworkAnswer, reading: Reading) -> Reading | None:
+    """The reading in which the hidden layer has its σ, where the forward pass goes on without it."""
+    assert reading.forward is not None
+    mistakes = reading.forward.mistakes
+    if "h" not in mistakes or mistakes["h"].id != "hidden_without_activation":
+        return None
+    values = [{**known, "h": answer.right["h"].evaluate(known)} for known in reading.forward.values]
+    return Reading(Explanation({name: m for name, m in mistakes.items() if name != "h"}, values))
 
 
 def _is_one_number(made: Any) -> bool:

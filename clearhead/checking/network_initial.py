@@ -22,7 +22,8 @@ def judge_shapes(answer: NetworkAnswer, verdict: Verdict) -> None:
     role, shape, right = next(_misshapen(answer), ("", [], []))
     if not role:
         return
-    finding = Finding("init_shape_wrong", role, line=_lines(answer).get(role, 0), variable=answer.path(role))
+    finding = Finding("init_shape_wrong", role, variable=answer.path(role))
+    finding.line = _lines(answer).get(role) or _drawn(answer, finding) or _first_line(answer)
     finding.yours, finding.expected = f"{role}: {tuple(shape)}", f"{role}: {tuple(right)}"
     finding.values = {"shape": str(tuple(shape)), "wanted": str(tuple(right))}
     verdict.add(CHECK, finding)
@@ -30,6 +31,9 @@ def judge_shapes(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 def _misshapen(answer: NetworkAnswer) -> Iterator[Misshapen]:
     fails = "forward" not in answer.functions
+    for role in answer.understood.get("turned", ()):
+        shape = list(answer.shapes[role])
+        yield role, shape, shape[::-1]
     yield from _other_sizes(answer)
     if fails:
         yield from _bias_of_other_size(answer)

@@ -32,6 +32,7 @@ def in_order(records: Records, X: Any) -> Records:
     """Records of examples that were shuffled once, as they were before that.
 
     >>> X = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> from clearhead.checking.align import Site
     >>> site = Site(1, 0, 1, 1, "X", "train", "net.py", "")
     >>> in_order(Records([Record(site, X[[2, 0, 1]], 0)]), X).all[0].value[0]
     array([1., 2.])

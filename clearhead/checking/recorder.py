@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from clearhead.checking import book
 from clearhead.checking.find import Program
 from clearhead.checking.rewriting import RECORD, Site, rewritten
 from clearhead.checking.source import Source
@@ -120,6 +121,7 @@ class Loaded:
         self.failed: list[tuple[int, str]] = []
         self.missing: list[str] = []
         self.unset: set[str] = set()  # what data would have told, which are not here
+        self.defined: list[str] = []  # functions of the program itself, outside of classes
         self.inner: dict[str, dict[str, Any]] = {}
         module = sys.modules["learner"] = types.ModuleType("learner")
         self.names: dict[str, Any] = module.__dict__
@@ -134,6 +136,8 @@ class Loaded:
                 self._import(part, names)
             if not imports:
                 self._define(node, source, names)
+            if isinstance(node, ast.FunctionDef) and names is self.names:
+                self.defined.append(node.name)
 
     def _define(self, node: ast.stmt, source: Source, names: dict[str, Any]) -> None:
         is_definition = isinstance(node, ast.ClassDef | ast.FunctionDef)
@@ -156,6 +160,8 @@ class Loaded:
             if stem in self.modules:
                 whole = isinstance(node, ast.Import) or not node.module
                 names.update(_taken(alias.name, name, self._module(stem), whole))
+            elif isinstance(node, ast.ImportFrom) and _is_in(alias.name, book.module(module)):
+                names.update(_taken(alias.name, name, book.module(module), False))
             elif root in NEVER:
                 names[name] = Stub(name)
             else:
@@ -174,6 +180,10 @@ class Loaded:
             kinds = ast.ClassDef | ast.FunctionDef | ast.Import | ast.ImportFrom | ast.Assign
             self._run([node for node in source.tree.body if isinstance(node, kinds)], source, names)
         return self.inner[stem]
+
+
+def _is_in(wanted: str, names: dict[str, Any]) -> bool:
+    return wanted in names or (wanted == "*" and bool(names))
 
 
 def _offered(recorder: Recorder | None) -> dict[str, Any]:

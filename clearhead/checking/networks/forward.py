@@ -19,21 +19,37 @@ WITH_LABELS = Wanted("forward", ("X", "Y", *POOL[1:]), labels=LABELS, before="ne
 
 
 def find_forward(network: Network) -> None:
-    """The function that makes a row for each example and a column for each class, or at least a row."""
+    """The forward pass, if need be with weights whose axes are exchanged."""
+    sizes = network.sizes
+    if _find_forward(network) or len({*sizes.values()}) < len(sizes):
+        return
+    vague = network.plan.ways.get("forward")
+    for roles in ({"W1", "W2"}, {"W1"}, {"W2"}):
+        network.slots.turned = roles
+        if _find_forward(network, vague=False):
+            return
+    network.slots.turned = set()
+    if vague is not None:
+        network.plan.ways["forward"] = vague
+
+
+def _find_forward(network: Network, vague: bool = True) -> bool:
+    """Find a function that makes a row for each example and a column for each class, or at least a row."""
     thing, _ = network.ready(probes.SEEDS[0])
     before = {said_path(path) for path, _ in arrays_in(thing)}
-    vague = None
+    rows = None
     for columns in (False, True):
         network.plan.columns = columns
         for attempt in _attempts(network, thing):
             if _has_output(network, attempt, before):
                 network.plan.ways["forward"] = [attempt.way]
-                return
-            if vague is None and _has_rows(network, attempt.made):
-                vague = columns, attempt.way
+                return True
+            if vague and rows is None and _has_rows(network, attempt.made):
+                rows = columns, attempt.way
     network.plan.columns = False
-    if vague is not None:
-        network.plan.columns, network.plan.ways["forward"] = vague[0], [vague[1]]
+    if rows is not None:
+        network.plan.columns, network.plan.ways["forward"] = rows[0], [rows[1]]
+    return False
 
 
 def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:

@@ -51,7 +51,8 @@ class Learner:
             for recorder in (None, self.recorder)
         )
         self.subject = self.plain
-        names = {name: [a.name for a in self.arguments(name)] for name in self.plain.functions}
+        known = (*self.plain.functions, *self.plain.helpers)
+        names = {name: [a.name for a in self.arguments(name)] for name in known}
         self.calls = calls_in(source.tree, names)
         self.pairs = pairs_in(source.tree, self.calls)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}

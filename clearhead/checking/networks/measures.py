@@ -4,6 +4,7 @@ from clearhead.checking import probes
 from clearhead.checking.contents import flat
 from clearhead.checking.networks.attempts import Attempt, Wanted, attempts, several
 from clearhead.checking.networks.learner import LABELS
+from clearhead.checking.networks.names import says
 from clearhead.checking.networks.network import Network
 
 LOSS = ("Y", "y", "X", "z2", "cache", "params", "W1", "W2", "reg", "b1", "b2", "N", "batch")
@@ -12,7 +13,9 @@ ACCURACY = ("Y", "y", "X", "params", "W1", "b1", "W2", "b2")
 
 def find_loss(network: Network) -> None:
     """Ways of a function that returns a real number first."""
-    names = network.learner.ways("loss")
+    learner = network.learner
+    beside = [name for name in learner.subject.helpers if says(name, "loss")]
+    names = [*learner.ways("loss"), *beside]
     forward = network.plan.way("forward")
     if forward is not None and "Y" in forward.roles and forward.name not in names:
         names.append(forward.name)

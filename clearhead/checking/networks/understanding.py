@@ -45,6 +45,7 @@ def understood(network: Network) -> dict[str, Any]:
         "shapes": {role: list(shape) for role, shape in slots.shapes.items()},
         "paths": {role: said_path(paths[0]) for role, paths in slots.paths.items()},
         "flipped": slots.flipped,
+        "turned": sorted(slots.turned),
         "leftover": _leftover(network),
         "misfit": network.misfit,
         "late": bool(network.making.late),
@@ -66,7 +67,7 @@ def _lines(network: Network) -> dict[str, int]:
     prefix = f"{program.name}." if program.name else ""
     return {
         name: program.lines.get(prefix + name, program.lines.get(name, 0))
-        for name in network.learner.subject.functions
+        for name in (*network.learner.subject.functions, *network.learner.subject.helpers)
     }
 
 
