@@ -611,3 +611,41 @@ def test_a_loss_that_stands_beside_the_class_is_checked():
     text = NETWORK.replace("(y - Y) / len(X)", "(y - Y) / len(X) + 0 * cross_entropy(y, Y)") + loss
     assert verdict_of(text).checks["compute_loss"].status == "pass"
     assert errors(verdict_of(text.replace("-np.mean", "np.mean"))) == ["loss_sign"]
+
+
+RESTARTED = """
+import numpy as np
+
+
+class Classifier:
+    def __init__(self, hidden=8, seed=0):
+        self.hidden, self.rng = hidden, np.random.RandomState(seed)
+
+    def init_weights(self, n_in, n_out):
+        self.W1 = self.rng.randn(n_in, self.hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(self.hidden)
+        self.W2 = self.rng.randn(self.hidden, n_out) / np.sqrt(self.hidden)
+        self.b2 = np.zeros(n_out)
+
+    def forward(self, X):
+        self.h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
+        powers = np.exp(self.h @ self.W2 + self.b2 - np.max(self.h @ self.W2 + self.b2, axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def gradients(self, X, Y):
+        d2 = (self.forward(X) - Y) / len(X)
+        d1 = d2 @ self.W2.T * self.h * (1 - self.h)
+        return {"W1": X.T @ d1, "b1": d1.sum(axis=0), "W2": self.h.T @ d2, "b2": d2.sum(axis=0)}
+
+    def fit(self, X, Y, epochs=10, lr=0.1):
+        self.init_weights(X.shape[1], Y.shape[1])
+        for epoch in range(epochs):
+            order = self.rng.permutation(len(X))
+            for name, gradient in self.gradients(X[order], Y[order]).items():
+                setattr(self, name, getattr(self, name) - lr * gradient)
+"""
+
+
+def test_training_that_draws_its_own_parameters_is_judged_from_these():
+    assert errors(verdict_of(RESTARTED)) == []
+    assert errors(verdict_of(RESTARTED.replace("- lr * gradient", "+ lr * gradient"))) == ["update_ascends"]

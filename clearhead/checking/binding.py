@@ -181,8 +181,8 @@ def _told(arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence
         wanted = argument.required or argument.role in optional
         if wanted and argument.role in (*pool, "rng") and argument.role not in fixed.values():
             fixed[argument.name] = argument.role
-    # A `y` beside labels is what was predicted, beside a prediction it is the labels.
-    for argument in arguments:
+    # A `y` beside labels is what was predicted, beside a prediction it is the labels; beside `y`, `Y` is.
+    for argument in sorted(arguments, key=lambda argument: argument.name.strip("_") != "Y"):
         free = [role for role in ("Y", "y") if role in pool and role not in fixed.values()]
         if argument.role == "amb" and free and (argument.required or "Y" in optional):
             fixed[argument.name] = free[0]

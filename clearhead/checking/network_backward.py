@@ -39,31 +39,51 @@ def judge_backward(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     """Judge what was returned and what the parameters moved along, together where both are there."""
     if reading.forward is None:
         return
-    if answer.understood.get("late"):
-        _start_later(answer, reading)
     kind = "step" if "step" in answer.functions or answer.understood.get("moves") else "once"
-    learn_rate(answer, reading, kind)
     by_return = [returned(answer, "backward", seed) for seed in probes.SEEDS]
     if "backward" not in answer.functions or any(len(made) < 2 for made in by_return):
         by_return = []
-    by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
-    by_move = by_move if all(by_move) else []
+    if kind == "once" and any(
+        answer.by_role("before", arrays) for _, arrays in answer.observed(kind, probes.SEEDS[0])
+    ):
+        _judge_from_its_beginning(answer, reading, verdict, by_return)
+        return
+    learn_rate(answer, reading, kind)
+    by_move = _moves(answer, kind)
     judges = [(by_return, by_move)] if by_return or by_move else []
     if by_return and by_move:  # What is handed over to make gradients may have been guessed wrongly.
         judges.append(([], by_move))
     any(_Judge(answer, reading, verdict, kind, *made).judge() for made in judges)
 
 
-def _start_later(answer: NetworkAnswer, reading: Reading) -> None:
-    """Training makes the parameters itself: go on from those that it began with."""
+def _moves(answer: NetworkAnswer, kind: str) -> list[Gradients]:
+    by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
+    return by_move if all(by_move) else []
+
+
+def _judge_from_its_beginning(
+    answer: NetworkAnswer, reading: Reading, verdict: Verdict, by_return: list[Gradients]
+) -> None:
+    """Training makes the parameters itself: judge its update from those that it began with."""
     assert reading.forward is not None
+    if by_return:
+        _Judge(answer, reading, verdict, "once", by_return, []).judge()
+        if verdict.checks["backward"].status != "pass":
+            return
+    drawn = answer.values
+    answer.values = [dict(values) for values in drawn]
     for values, seed in zip(answer.values, probes.SEEDS, strict=True):
         for _, arrays in answer.observed("once", seed):
             values |= answer.by_role("before", arrays)
         for name in FORWARD:
             mistake = reading.forward.mistakes.get(name)
             values[name] = (mistake.step if mistake else answer.right[name]).evaluate(values)
-    reading.forward = Explanation(reading.forward.mistakes, [dict(values) for values in answer.values])
+    own = Reading(Explanation(reading.forward.mistakes, [dict(values) for values in answer.values]))
+    learn_rate(answer, own, "once")
+    by_move = _moves(answer, "once")
+    if by_move:
+        _Judge(answer, own, verdict, "once", [], by_move).judge()
+    answer.values = drawn
 
 
 @dataclass
