@@ -74,9 +74,7 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif not crash.get("sure") or kind == "step" or (
-        kind in ("backward", "loss") and "forward" not in answer.functions
-    ):  # fmt: skip
+    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(verdict)):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
@@ -85,9 +83,19 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.add(name, Finding("crash", line=crash["line"], values=values))
 
 
+def _is_guessed(verdict: Verdict) -> bool:
+    """Whether there is no forward pass that was understood, so that others may have been called wrongly."""
+    forward = verdict.checks.get("forward")
+    return forward is not None and forward.status == "not_checked"
+
+
 def _say_fallen(verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
     message = data["message"]
-    if not data.get("sure", True) or re.search(_FORM, message):
+    if (
+        not data.get("sure", True)
+        or re.search(_FORM, message)
+        or (name != "forward" and _is_guessed(verdict))
+    ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:
         verdict.add(name, Finding("crash", line=data["line"], values={"message": message, "function": name}))

@@ -140,9 +140,11 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
     lines = {}
     for role in answer.understood.get("paths", {}):
         words = [w for w in re.findall(r"[^\W\d]\w*", answer.path(role)) if w not in ("self", "params")]
-        # A call makes it, rather than another name; what holds it is made before it.
-        patterns = [rf"{each}.*\(" for word in words[::-1] for each in _given(word)]
-        patterns += [each for word in words[-1:] or [role, role.lower()] for each in _given(word)]
+        # Not another name makes it; what holds it is made before it.
+        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in _given(word)]
+        patterns += [
+            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in _given(word)
+        ]
         line = next(filter(None, map(answer.lines.first, patterns)), 0)
         if line:
             lines[role] = line

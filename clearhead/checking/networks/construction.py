@@ -17,6 +17,7 @@ from clearhead.checking.networks.names import says
 from clearhead.checking.slots import Slots, slots_of
 
 POOL = ("D", "H", "C", "shape", "config", "made", "rng", "lr", "epochs", "batch", "reg", "seed", "log")
+_SIZES = ("D", "H", "C", "shape")
 OPTIONAL = ("D", "H", "C", "shape", "lr", "epochs", "batch", "reg", "log", "seed")
 
 
@@ -76,7 +77,17 @@ class _Search:
         asked, sizes = self.other.making.asked, self.other.slots.sizes
         # A list of sizes may be in an order of its own.
         others = "shape" in asked and sorted(sizes.values()) != sorted(self.wanted.values())
-        return Built(self.other.making, self.other.slots, others or {"D", "H", "C"} <= asked)
+        misfit = (others or {"D", "H", "C"} <= asked) and self._told()
+        return Built(self.other.making, self.other.slots, misfit)
+
+    def _told(self) -> bool:
+        """Whether it is the names of the arguments that say which sizes were asked for."""
+        assert self.other is not None
+        making = self.other.making
+        given = [(making.constructor, ""), (making.binding, making.function)]
+        roles = {a.name: a.role for binding, name in given if binding for a in self.learner.arguments(name)}
+        sized = {**making.constructor, **making.binding}
+        return all(roles.get(name) == role for name, role in sized.items() if role in _SIZES)
 
     def by_training(self) -> Built | None:
         """Parameters that only training makes, as scikit-learn has it: train at a rate of nothing."""

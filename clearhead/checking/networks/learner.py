@@ -110,6 +110,7 @@ class Learner:
         message = said(error)
         callable_ = bool(name) or not self.bare
         named = callable_ and _told(self.arguments(name)) and (not name or names.says(name, kind))
+        named = named and (self.bare or _told(self.arguments()))
         missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
         blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message) or self._kept(message)
         line = line_of(error, self.source.name)

@@ -3,7 +3,7 @@
 from clearhead.checking import probes
 from clearhead.checking.contents import flat
 from clearhead.checking.networks.attempts import Attempt, Wanted, attempts, several
-from clearhead.checking.networks.learner import LABELS
+from clearhead.checking.networks.learner import LABELS, Learner
 from clearhead.checking.networks.names import says
 from clearhead.checking.networks.network import Network
 
@@ -25,8 +25,17 @@ def find_loss(network: Network) -> None:
 def find_accuracy(network: Network) -> None:
     """Ways of a function that returns a number, and does nothing else that is known."""
     taken = {network.making.function, *network.plan.names("forward", "backward", "step", "train", "loss")}
-    names = [name for name in network.learner.ways("accuracy") if name not in taken]
+    learner = network.learner
+    # One that predicts, and is given labels, may tell how many it got right.
+    judging = (
+        name for name in learner.subject.functions if says(name, "forward") and _takes_labels(learner, name)
+    )
+    names = [name for name in (*learner.ways("accuracy"), *judging) if name not in taken]
     _find(network, Wanted("accuracy", ACCURACY, ("params",), network.labels()), names)
+
+
+def _takes_labels(learner: Learner, name: str) -> bool:
+    return any(argument.role in ("Y", "amb") and argument.required for argument in learner.arguments(name))
 
 
 def _find(network: Network, wanted: Wanted, names: list[str]) -> None:
