@@ -649,3 +649,24 @@ class Classifier:
 def test_training_that_draws_its_own_parameters_is_judged_from_these():
     assert errors(verdict_of(RESTARTED)) == []
     assert errors(verdict_of(RESTARTED.replace("- lr * gradient", "+ lr * gradient"))) == ["update_ascends"]
+
+
+def test_an_accuracy_of_classes_is_given_classes():
+    accuracy = "\n\ndef get_accuracy(predictions, Y):\n    return 100 * np.sum(predictions == Y) / Y.size\n"
+    assert verdict_of(FIXED + accuracy).checks["evaluate"].status == "pass"
+
+
+def test_a_dropped_batch_is_said_of_the_generator_that_drops_it():
+    batches = "\n\ndef batches(n, size):\n    for start in range(0, n - n % size, size):\n        yield slice(start, start + size)\n"
+    text = TRAINED.replace(
+        "for start in range(0, len(X), batch_size):", "for rows in batches(len(X), batch_size):"
+    )
+    text = text.replace("batch = order[start : start + batch_size]", "batch = order[rows]") + batches
+    dropped = next(f for f in verdict_of(text).findings if f.id == "last_batch_dropped")
+    assert "range(0, n - n % size, size)" in text.split("\n")[dropped.line - 1]
+
+
+def test_sizes_are_wrong_only_if_names_say_that_they_were_asked_for():
+    text = NETWORK.replace("n_in, n_hidden, n_out", "p, q, r").replace("n_hidden", "(q + 1)")
+    text = text.replace("n_in", "(p + 1)").replace("n_out", "r")
+    assert "init_shape_wrong" not in errors(verdict_of(text))

@@ -144,6 +144,11 @@ def _fit(value: Any, rows: Rows, drawn: Mapping[str, Any]) -> bool | None:
 # Where it is in the source
 
 
+def _depth(line: tuple[int, str]) -> int:
+    """How far a numbered line is indented."""
+    return len(line[1]) - len(line[1].lstrip())
+
+
 class _Loop:
     """The lines of the training function, or of the function that cuts the batches for it."""
 
@@ -174,8 +179,15 @@ class _Loop:
         return max(ways)[1] if ways else self.begin
 
     def over_batches(self) -> int:
-        """The loop over the batches."""
-        return self.line(r"^\s*for\b.*batch") or self.line(r"^\s*for\b.*range\(") or self.begin
+        """The loop over the batches, or that of the generator which makes them."""
+        loops = [(number, text) for number, text in self.lines if re.match(r"\s*for\b", text)]
+        named = [each for each in loops if re.search(r"batch", each[1])]
+        inner = max((each for each in loops if "range(" in each[1]), key=_depth, default=(self.begin, ""))
+        number, text = named[0] if named else inner
+        made = re.search(r"\bin (?:\w+\.)*(\w+)\(", text)
+        begin = self.answer.lines.first(rf"^\s*def {made[1]}\b") if made else 0
+        within = ((n, line) for n, line in self.answer.lines.body(begin)) if begin else ()
+        return next((n for n, line in within if re.match(r"\s*for\b.*range\(", line)), number)
 
     def ordering(self) -> int:
         """Where the order of the examples is made, or the loop over the epochs, where it should have been."""

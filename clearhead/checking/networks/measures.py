@@ -1,9 +1,13 @@
 """Finding the loss and the accuracy: functions that make one number of labels and what was predicted."""
 
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
 from clearhead.checking import probes
 from clearhead.checking.contents import flat
 from clearhead.checking.networks.attempts import Attempt, Wanted, attempts, several
-from clearhead.checking.networks.learner import LABELS, Learner
+from clearhead.checking.networks.learner import LABELS, Learner, Way
 from clearhead.checking.networks.names import says
 from clearhead.checking.networks.network import Network
 
@@ -44,7 +48,23 @@ def _find(network: Network, wanted: Wanted, names: list[str]) -> None:
     given = {**values, "y": values["shares"]}
     found = several(attempts(network, wanted, names, thing, given), _FITS[wanted.kind])
     if found:
-        network.plan.ways[wanted.kind] = found
+        guessing = _guessing(network, found) if wanted.kind == "accuracy" else []
+        network.plan.ways[wanted.kind] = [*found, *guessing]
+
+
+def _guessing(network: Network, found: Sequence[Way]) -> list[Way]:
+    """Ways of a function that is handed the likeliest classes, and not how likely each is."""
+    ways = []
+    for way in found:
+        roles = {name: "guess" if role == "y" else role for name, role in way.binding.items()}
+        thing, values = network.after("forward", probes.SEEDS[0])
+        other, given = replace(way, binding=roles), {**values, "Y": values[way.labels]}
+        with contextlib.suppress(Exception):
+            if roles != way.binding and any(
+                value.size == 1 for _, value in flat(network.call(thing, other, given))
+            ):
+                ways.append(other)
+    return ways
 
 
 def _is_loss(attempt: Attempt) -> bool:

@@ -86,7 +86,7 @@ class Network:
         columns, count = self.plan.columns, len(drawn["X"])
         values = {
             "X": turned(drawn["X"], columns), **forms_of_labels(drawn, columns),
-            "shares": turned(drawn["shares"], columns),
+            "shares": turned(drawn["shares"], columns), "guess": drawn["shares"].argmax(axis=1),
             "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "N": count, "log": 1, "seed": 0,
             "rng": np.random.default_rng(0),
             **{letter: self.sizes[letter] for letter in "DHC"},
