@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 
 import pytest
 from test_checking import errors, verdict_of
@@ -407,3 +408,399 @@ def train(X, Y, rate, steps):
     assert errors(verdict) == []
     assert [verdict.checks[name].status for name in ("forward", "backward")] == ["pass"] * 2
     assert errors(verdict_of(code.replace(" * t * (1 - t)", ""))) == ["slope_forgotten"]
+
+
+FIXED = """
+import numpy as np
+
+rows = np.loadtxt("digits.csv")
+m, n = rows.shape
+
+
+def init_params():
+    W1 = np.random.randn(6, 30) / np.sqrt(30)
+    b1 = np.zeros((6, 1))
+    W2 = np.random.randn(6, 6) / np.sqrt(6)
+    b2 = np.zeros((6, 1))
+    return W1, b1, W2, b2
+
+
+def softmax(Z):
+    E = np.exp(Z - Z.max(axis=0))
+    return E / E.sum(axis=0)
+
+
+def forward_prop(W1, b1, W2, b2, X):
+    Z1 = W1.dot(X) + b1
+    A1 = 1 / (1 + np.exp(-Z1))
+    Z2 = W2.dot(A1) + b2
+    return Z1, A1, Z2, softmax(Z2)
+
+
+def one_hot(Y):
+    hot = np.zeros((Y.size, Y.max() + 1))
+    hot[np.arange(Y.size), Y] = 1
+    return hot.T
+
+
+def back_prop(Z1, A1, Z2, A2, W2, X, Y):
+    dZ2 = (A2 - one_hot(Y)) / Y.size
+    dZ1 = W2.T.dot(dZ2) * A1 * (1 - A1)
+    return dZ1.dot(X.T), dZ1.sum(1, keepdims=True), dZ2.dot(A1.T), dZ2.sum(1, keepdims=True)
+
+
+def gradient_descent(X, Y, alpha, iterations):
+    W1, b1, W2, b2 = init_params()
+    for i in range(iterations):
+        Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)
+        dW1, db1, dW2, db2 = back_prop(Z1, A1, Z2, A2, W2, X, Y)
+        W1, b1, W2, b2 = W1 - alpha * dW1, b1 - alpha * db1, W2 - alpha * dW2, b2 - alpha * db2
+    return W1, b1, W2, b2
+"""
+
+
+def test_four_values_of_one_shape_and_a_square_matrix_are_told_apart():
+    verdict = verdict_of(FIXED)
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+    wrong = FIXED.replace("W2.T.dot(dZ2) * A1 * (1 - A1)", "W2.T.dot(dZ2)")
+    assert errors(verdict_of(wrong)) == ["slope_forgotten"]
+
+
+def test_a_sum_over_everything_that_comes_to_nothing_is_one_number_too():
+    step = """
+    def train_step(self, X, Y, lr):
+        dz2 = (self.forward(X) - Y) / len(X)
+        dz1 = (dz2 @ self.W2.T) * self.h * (1 - self.h)
+        self.W1 = self.W1 - lr * X.T @ dz1
+        self.W2 = self.W2 - lr * self.h.T @ dz2
+        db1 = np.sum(dz1)
+        db2 = np.sum(dz2)
+        self.b1 = self.b1 - lr * db1
+        self.b2 = self.b2 - lr * db2
+"""
+    head, _, tail = NETWORK.partition("    def backward(")
+    verdict = verdict_of(head + step.lstrip("\n") + "\n\n" + tail[tail.index("def sigmoid") :])
+    assert {f.id for f in verdict.findings if f.severity == "error"} == {"bias_gradient_scalar"}
+    assert sorted(f.step for f in verdict.findings if f.id == "bias_gradient_scalar") == ["db1", "db2"]
+
+
+def test_weights_that_hold_the_biases_as_a_row_are_not_called_misshapen():
+    text = NETWORK.replace("randn(n_in, ", "randn(n_in + 1, ").replace(
+        "randn(n_hidden, ", "randn(n_hidden + 1, "
+    )
+    text = text.replace("X @ self.W1 + self.b1", "np.c_[X, np.ones(len(X))] @ self.W1")
+    text = text.replace("self.h @ self.W2 + self.b2", "np.c_[self.h, np.ones(len(X))] @ self.W2")
+    lines = [line for line in text.split("\n") if "self.b1 =" not in line and "self.b2 =" not in line]
+    assert "init_shape_wrong" not in errors(verdict_of("\n".join(lines)))
+
+
+def test_examples_that_come_one_at_a_time_are_no_softmax_over_the_batch():
+    verdict = verdict_of("""
+import numpy as np
+
+
+class Net:
+    def __init__(self, sizes):
+        self.biases = [np.zeros((n, 1)) for n in sizes[1:]]
+        self.weights = [np.random.randn(n, m) / np.sqrt(m) for m, n in zip(sizes, sizes[1:])]
+
+    def feedforward(self, a):
+        h = 1 / (1 + np.exp(-(self.weights[0] @ a + self.biases[0])))
+        e = np.exp(self.weights[1] @ h + self.biases[1])
+        return e / np.sum(e)
+
+    def backprop(self, x, y):
+        h = 1 / (1 + np.exp(-(self.weights[0] @ x + self.biases[0])))
+        delta = self.feedforward(x) - y
+        before = self.weights[1].T @ delta * h * (1 - h)
+        return [before, delta], [before @ x.T, delta @ h.T]
+
+    def accuracy(self, data):
+        return 100 * sum(np.argmax(self.feedforward(x)) == np.argmax(y) for x, y in data) / len(data)
+""")
+    assert errors(verdict) == []
+    assert verdict.checks["forward"].detail == "one_at_a_time"
+
+
+def test_a_function_that_is_no_accuracy_is_not_called_a_wrong_one():
+    make = (
+        "\n\ndef xkcd(q, w=0):\n    return [(np.random.randn(a, b), np.zeros(b)) for a, b in zip(q, q[1:])]\n"
+    )
+    forward = """
+
+def hjkl(p, x):
+    for w, b in p[:-1]:
+        x = 1 / (1 + np.exp(-(x @ w + b)))
+    e = np.exp(x @ p[-1][0] + p[-1][1])
+    return e / e.sum(axis=1, keepdims=True)
+"""
+    assert "accuracy_wrong_axis" not in verdict_of(f"import numpy as np\n{make}{forward}").ids()
+
+
+def test_a_number_that_is_tried_for_a_name_opens_no_descriptor():
+    before = sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else []
+    save = "\n\n    def keep(self, place):\n        with open(place, 'w') as file:\n            file.write('w')\n"
+    assert errors(verdict_of(NETWORK.replace("\n\n\ndef sigmoid", f"{save}\n\ndef sigmoid"))) == []
+    after = sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else []
+    assert before == after
+
+
+def test_what_python_2_had_is_no_undefined_name():
+    assert found(NETWORK.replace("self.h = ", "rows = xrange(len(X))\n        self.h = ")).findings == []
+
+
+def test_a_name_that_a_function_has_for_itself_is_not_looked_for_outside():
+    text = f"{NETWORK}\n\nif __name__ == '__main__':\n    import tensorflow as tf\n    X, Y = tf.data()\n"
+    assert found(text).name == "Net"
+
+
+def test_sizes_that_are_defaults_are_given_too():
+    text = FIXED.replace("def init_params():", "def init_params(x=30, h=6, y=4):")
+    text = text.replace("randn(6, 30)", "randn(h, x)").replace("randn(6, 6)", "randn(y, h)")
+    text = text.replace("zeros((6, 1))", "zeros((h, 1))", 1).replace("zeros((6, 1))", "zeros((y, 1))")
+    verdict = verdict_of(text.replace("A1 * (1 - A1)", "Z1 * (1 - Z1)"))
+    assert errors(verdict) == ["slope_of_sum"]
+
+
+TRAINED = NETWORK.replace("\n\n\ndef sigmoid", """
+
+    def training(self, X, Y, lr=0.1):
+        gradients = self.backward(X, Y, self.forward(X))
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - lr * gradients[name])
+
+    def fit(self, X, Y, epochs, batch_size, lr):
+        self.classes = Y.shape[1]
+        for epoch in range(epochs):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), batch_size):
+                batch = order[start : start + batch_size]
+                self.training(X[batch], Y[batch], lr)
+                self.loss = np.mean((self.forward(X[batch]) - Y[batch]) ** 2)
+
+    def score(self, X, Y):
+        return 100 * np.mean(np.argmax(self.forward(X), axis=1) == np.argmax(Y, axis=1)) + 0 * self.classes
+
+
+def sigmoid""")  # fmt: skip
+
+
+def test_what_training_calls_for_each_batch_is_an_update_whatever_it_is_called():
+    verdict = verdict_of(TRAINED.replace("- lr * gradients", "+ lr * gradients"))
+    assert errors(verdict) == ["update_ascends"]
+    assert verdict_of(TRAINED).checks["train_step"].status == "pass"
+
+
+def test_a_batch_that_is_seen_twice_is_one_batch():
+    text = TRAINED.replace("gradients = self.backward", "self.forward(X)\n        gradients = self.backward")
+    early = text.replace("\n\n    def score", "\n            return self\n\n    def score")
+    assert errors(verdict_of(early)) == ["train_returns_early"]
+    assert errors(verdict_of(text)) == []
+
+
+def test_labels_of_other_examples_are_seen_although_all_are_looked_at_after_each_epoch():
+    wrong = TRAINED.replace("Y[batch]", "Y[start : start + len(batch)]")
+    wrong = wrong.replace("\n\n    def score", "\n            self.score(X, Y)\n\n    def score")
+    assert errors(verdict_of(wrong)) == ["labels_not_shuffled_with_inputs"]
+
+
+def test_a_crash_is_of_its_own_function_and_no_other_excuses_it():
+    verdict = verdict_of(TRAINED.replace("d2 @ self.W2.T", "self.W2.T @ d2"))
+    crash = next(finding for finding in verdict.findings if finding.id == "crash")
+    assert crash.line == 21
+    assert verdict.checks["evaluate"].status == "not_checked"
+
+
+def test_a_dictionary_of_two_names_that_forward_writes_into_is_shared():
+    text = NETWORK.replace("self.W1 = np", 'self.p = self.kept = {}\n        self.p["W1"] = np')
+    for name in ("b1", "W2", "b2"):
+        text = text.replace(f"self.{name} = np", f'self.p["{name}"] = np')
+    for name in ("W1", "b1", "W2", "b2"):
+        text = text.replace(f"self.{name}", f'self.p["{name}"]')
+    text = text.replace("self.h", 'self.kept["h"]')
+    assert errors(verdict_of(text)) == ["cache_aliases_parameters"]
+
+
+LAYERS = """
+import numpy as np
+
+
+class Layer:
+    def __init__(self, fan_in, fan_out):
+        self.weights = np.sqrt(2 / (fan_in + fan_out)) * np.random.randn(fan_in, fan_out)
+        self.biases = np.zeros((1, fan_out))
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        self.output = inputs @ self.weights + self.biases
+
+    def backward(self, error):
+        self.dweights = self.inputs.T @ error
+        self.dbiases = error.sum(axis=0, keepdims=True)
+        self.dinputs = error @ self.weights.T
+
+
+class Model:
+    def __init__(self, n_inputs, n_hidden, n_classes):
+        self.first, self.second = Layer(n_inputs, n_hidden), Layer(n_hidden, n_classes)
+
+    def forward(self, X, y):
+        self.first.forward(X)
+        self.h = 1 / (1 + np.exp(-self.first.output))
+        self.second.forward(self.h)
+        scores = self.second.output - self.second.output.max(axis=1, keepdims=True)
+        self.output = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return -np.mean(np.log(self.output[np.arange(len(X)), y] + 1e-12))
+
+    def backward(self, y):
+        error = self.output.copy()
+        error[np.arange(len(y)), y] -= 1
+        self.second.backward(error / len(y))
+        self.first.backward(self.second.dinputs * self.h * (1 - self.h))
+
+
+class Loader:
+    def __init__(self, x, y, batch_size):
+        self.x, self.y, self.batch_size = x, y, batch_size
+
+    def __iter__(self):
+        order = np.random.permutation(len(self.x))
+        for start in range(0, len(self.x), self.batch_size):
+            yield self.x[order[start : start + self.batch_size]], self.y[order[start : start + self.batch_size]]
+
+
+class Descent:
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+
+    def update(self, layer):
+        layer.weights -= self.learning_rate * layer.dweights
+        layer.biases -= self.learning_rate * layer.dbiases
+
+
+def train(model, loader, optimizer, epochs=3):
+    for epoch in range(epochs):
+        for X, y in loader:
+            model.forward(X, y)
+            model.backward(y)
+            optimizer.update(model.first)
+            optimizer.update(model.second)
+"""
+
+
+def test_a_forward_pass_that_returns_the_loss_alone_is_one():
+    verdict = verdict_of(LAYERS)
+    assert errors(verdict) == []
+    kinds = ("forward", "compute_loss", "backward", "train")
+    assert {verdict.checks[kind].status for kind in kinds} == {"pass"}
+    assert errors(verdict_of(LAYERS.replace("-np.mean(np", "-np.sum(np"))) == ["loss_summed"]
+    assert errors(verdict_of(LAYERS.replace("dinputs * self.h * (1 - self.h)", "dinputs"))) == [
+        "slope_forgotten"
+    ]
+
+
+def test_classes_beside_the_network_are_made_for_its_training():
+    assert errors(verdict_of(LAYERS.replace("layer.weights -=", "layer.weights +="))) == ["update_ascends"]
+    verdict = verdict_of(LAYERS.replace("range(0, len(self.x), ", "range(0, len(self.x) // 4 * 4, "))
+    assert "last_batch_dropped" in verdict.ids()
+
+
+def test_examples_and_labels_that_come_as_one_argument_are_told_apart():
+    text = FIXED.replace("def back_prop(Z1, A1, Z2, A2, W2, X, Y):", "def back_prop(W1, b1, W2, b2, batch):")
+    text = text.replace(
+        "    dZ2 = (A2",
+        "    X, Y = batch\n    Z1, A1, Z2, A2 = forward_prop(W1, b1, W2, b2, X)\n    dZ2 = (A2",
+    )
+    text = text.replace("back_prop(Z1, A1, Z2, A2, W2, X, Y)", "back_prop(W1, b1, W2, b2, (X, Y))")
+    assert verdict_of(text).checks["backward"].status == "pass"
+    assert errors(verdict_of(text.replace("A1 * (1 - A1)", "1"))) == ["slope_forgotten"]
+
+
+def test_the_common_folder_of_the_book_need_not_be_there():
+    head, _ = NETWORK.split("\n\n\ndef sigmoid")
+    text = head.replace("import numpy as np", "from common.functions import *")
+    loss = "\n\n    def loss(self, X, Y):\n        return cross_entropy_error(self.forward(X), Y)\n"
+    verdict = verdict_of(text + loss)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("forward", "compute_loss", "backward")] == ["pass"] * 3
+
+
+def test_weights_with_their_axes_exchanged_are_misshapen_and_the_rest_goes_on():
+    text = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)")
+    text = text.replace("randn(n_hidden, n_out)", "randn(n_out, n_hidden)").replace("X @ d1", "X @ d1 / 1")
+    verdict = verdict_of(text.replace("* self.h * (1 - self.h)", ""))
+    assert set(errors(verdict)) == {"init_shape_wrong", "slope_forgotten"}
+
+
+def test_a_hidden_layer_that_is_made_and_not_used_is_no_mistake_of_the_backward_pass():
+    text = NETWORK.replace("sigmoid(X @ self.W1 + self.b1)", "sigmoid(self.z)")
+    text = text.replace("        self.h = ", "        self.z = X @ self.W1 + self.b1\n        self.h = ")
+    verdict = verdict_of(text.replace("self.h @ self.W2", "self.z @ self.W2"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("hidden_without_activation", 16)]
+
+
+def test_a_loss_that_stands_beside_the_class_is_checked():
+    loss = "\n\ndef cross_entropy(y, Y):\n    return -np.mean(np.sum(Y * np.log(y + 1e-12), axis=1))\n"
+    text = NETWORK.replace("(y - Y) / len(X)", "(y - Y) / len(X) + 0 * cross_entropy(y, Y)") + loss
+    assert verdict_of(text).checks["compute_loss"].status == "pass"
+    assert errors(verdict_of(text.replace("-np.mean", "np.mean"))) == ["loss_sign"]
+
+
+RESTARTED = """
+import numpy as np
+
+
+class Classifier:
+    def __init__(self, hidden=8, seed=0):
+        self.hidden, self.rng = hidden, np.random.RandomState(seed)
+
+    def init_weights(self, n_in, n_out):
+        self.W1 = self.rng.randn(n_in, self.hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(self.hidden)
+        self.W2 = self.rng.randn(self.hidden, n_out) / np.sqrt(self.hidden)
+        self.b2 = np.zeros(n_out)
+
+    def forward(self, X):
+        self.h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
+        powers = np.exp(self.h @ self.W2 + self.b2 - np.max(self.h @ self.W2 + self.b2, axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    def gradients(self, X, Y):
+        d2 = (self.forward(X) - Y) / len(X)
+        d1 = d2 @ self.W2.T * self.h * (1 - self.h)
+        return {"W1": X.T @ d1, "b1": d1.sum(axis=0), "W2": self.h.T @ d2, "b2": d2.sum(axis=0)}
+
+    def fit(self, X, Y, epochs=10, lr=0.1):
+        self.init_weights(X.shape[1], Y.shape[1])
+        for epoch in range(epochs):
+            order = self.rng.permutation(len(X))
+            for name, gradient in self.gradients(X[order], Y[order]).items():
+                setattr(self, name, getattr(self, name) - lr * gradient)
+"""
+
+
+def test_training_that_draws_its_own_parameters_is_judged_from_these():
+    assert errors(verdict_of(RESTARTED)) == []
+    assert errors(verdict_of(RESTARTED.replace("- lr * gradient", "+ lr * gradient"))) == ["update_ascends"]
+
+
+def test_an_accuracy_of_classes_is_given_classes():
+    accuracy = "\n\ndef get_accuracy(predictions, Y):\n    return 100 * np.sum(predictions == Y) / Y.size\n"
+    assert verdict_of(FIXED + accuracy).checks["evaluate"].status == "pass"
+
+
+def test_a_dropped_batch_is_said_of_the_generator_that_drops_it():
+    batches = "\n\ndef batches(n, size):\n    for start in range(0, n - n % size, size):\n        yield slice(start, start + size)\n"
+    text = TRAINED.replace(
+        "for start in range(0, len(X), batch_size):", "for rows in batches(len(X), batch_size):"
+    )
+    text = text.replace("batch = order[start : start + batch_size]", "batch = order[rows]") + batches
+    dropped = next(f for f in verdict_of(text).findings if f.id == "last_batch_dropped")
+    assert "range(0, n - n % size, size)" in text.split("\n")[dropped.line - 1]
+
+
+def test_sizes_are_wrong_only_if_names_say_that_they_were_asked_for():
+    text = NETWORK.replace("n_in, n_hidden, n_out", "p, q, r").replace("n_hidden", "(q + 1)")
+    text = text.replace("n_in", "(p + 1)").replace("n_out", "r")
+    assert "init_shape_wrong" not in errors(verdict_of(text))

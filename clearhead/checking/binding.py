@@ -82,7 +82,9 @@ NETWORK = [
     )),
     ("N", r"m|n|(m|n|num|no|number_of)_?(samples?|examples?|train\w*|data|m|n)?|sample_?(size|count)"),
 ]  # fmt: skip
+_SIZED = {"X": "D", "h": "H", "y": "C", "Y": "C", "amb": "C"}  # sizes of what is named so
 # What later steps make, and nothing else can stand in for.
+_PARTS = frozenset(("W1", "b1", "W2", "b2"))
 LATE = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
 
 
@@ -105,8 +107,10 @@ class Argument:
     def __init__(self, name: str, required: bool, only_named: bool, default: Any, table: Any) -> None:
         self.name, self.required, self.only_named, self.default = name, required, only_named, default
         self.role = role_of(name, table)
-        if self.role == "y" and not required and isinstance(default, float | int):
-            self.role = "reg"  # `l2` is a strength where it has a default, a layer where it has none.
+        if not required and isinstance(default, float | int) and not isinstance(default, bool):
+            # `l2` is a strength where it has a default, a layer where it has none; `h=100` is a size.
+            is_strength = re.fullmatch(r"l_?2", name.strip("_"), re.I)
+            self.role = "reg" if is_strength else _SIZED.get(self.role, self.role)
 
 
 def arguments_of(function: Any, table: Any = NETWORK) -> list[Argument]:
@@ -161,13 +165,20 @@ def _ways(
     open_ = [name for name in required if name not in fixed]
     left = [role for role in pool if role not in fixed.values()]
     count = 0
-    for roles in itertools.islice(itertools.permutations(left, len(open_)), most):
+    for roles in itertools.islice(_orders(left, len(open_)), most):
         count += 1
         yield {**fixed, **dict(zip(open_, roles, strict=True))}
     if fixed and open_ and count < most:
         # What a name seems to say may be wrong: all in the pool's order.
-        for roles in itertools.islice(itertools.permutations(pool, len(required)), most):
+        for roles in itertools.islice(_orders(pool, len(required)), most):
             yield dict(zip(required, roles, strict=True))
+
+
+def _orders(pool: Sequence[str], count: int) -> Iterator[tuple[str, ...]]:
+    """All choices of some roles in all orders, but for parameters both as a whole and in parts."""
+    for roles in itertools.permutations(pool, count):
+        if "params" not in roles or _PARTS.isdisjoint(roles):
+            yield roles
 
 
 def _told(arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence[str]) -> dict[str, str]:
@@ -177,8 +188,8 @@ def _told(arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence
         wanted = argument.required or argument.role in optional
         if wanted and argument.role in (*pool, "rng") and argument.role not in fixed.values():
             fixed[argument.name] = argument.role
-    # A `y` beside labels is what was predicted, beside a prediction it is the labels.
-    for argument in arguments:
+    # A `y` beside labels is what was predicted, beside a prediction it is the labels; beside `y`, `Y` is.
+    for argument in sorted(arguments, key=lambda argument: argument.name.strip("_") != "Y"):
         free = [role for role in ("Y", "y") if role in pool and role not in fixed.values()]
         if argument.role == "amb" and free and (argument.required or "Y" in optional):
             fixed[argument.name] = free[0]

@@ -10,6 +10,7 @@ from typing import Any
 from clearhead.checking.source import Source
 
 Import = ast.Import | ast.ImportFrom
+_Shared = ast.Global | ast.Nonlocal
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -92,7 +93,7 @@ class TopLevel:
             for node in self.definitions(name):
                 if id(node) not in nodes:
                     nodes[id(node)] = node
-                    wanted += names(node)
+                    wanted += free(node)
         nodes |= {id(node): node for node in self.all.get("*", [])}
         return sorted(nodes.values(), key=lambda node: self.order.get(id(node), len(self.order)))
 
@@ -120,6 +121,22 @@ def names(node: ast.AST) -> set[str]:
     ['np', 'x', 'y']
     """
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def free(node: ast.AST) -> set[str]:
+    """The names that a statement takes from outside, but for those that a function has for itself.
+
+    >>> sorted(free(ast.parse("def f(x, n=size):\\n    y = x + rate\\n    return y").body[0]))
+    ['rate', 'size']
+    """
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        shared = {name for part in ast.walk(node) if isinstance(part, _Shared) for name in part.names}
+        own = {name for part in ast.walk(node) for name in _bound_by(part)} - shared
+        head = [node.args, *node.decorator_list, *([node.returns] if node.returns else [])]
+        return {name for part in head for name in names(part)} | (names(node) | shared) - own
+    if isinstance(node, ast.ClassDef):
+        return {name for part in ast.iter_child_nodes(node) for name in free(part)}
+    return names(node)
 
 
 def bound(node: ast.AST) -> Iterator[str]:

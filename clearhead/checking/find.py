@@ -10,6 +10,7 @@ from typing import Any
 
 from clearhead.checking.choosing import choice
 from clearhead.checking.closure import TopLevel, bases, functions
+from clearhead.checking.companions import Companions, companions
 from clearhead.checking.slips import misspelt
 from clearhead.checking.source import Source
 from clearhead.checking.undefined import undefined
@@ -28,6 +29,7 @@ class Program:
     unwritten: dict[str, int] = field(default_factory=dict)
     refusal: str = ""  # why it is not checked at all
     lines: dict[str, int] = field(default_factory=dict)  # of each function and method
+    companions: Companions = field(default_factory=dict)  # classes of what functions are handed
 
 
 def find(source: Source, target: str = "", only: str = "") -> Program:
@@ -48,7 +50,12 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
         return program
     if program.name:
         program.functions = [n for n, nodes in top.all.items() if n in top.own and _takes_model(nodes[-1])]
-    program.body = top.closure([name for name in (program.name, *program.functions) if name])
+    roots = [name for name in (program.name, *program.functions) if name]
+    classes = {n: nodes[-1] for n, nodes in top.all.items() if isinstance(nodes[-1], ast.ClassDef)}
+    classes.pop(program.name, None)
+    program.companions = companions(top.closure(roots), classes)
+    handed = {kind for arguments in program.companions.values() for kind in arguments.values()}
+    program.body = top.closure([*roots, *sorted(handed)])
     program.findings += _defined_twice(program.body, top)
     program.findings += misspelt(program.body, program.target)
     program.findings += undefined(program.body, top)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Path = tuple[Any, ...]
+_DEEPEST = 3  # calls within calls through which an argument is followed
 
 
 class Origin(NamedTuple):
@@ -24,6 +25,7 @@ class Call(NamedTuple):
     function: str
     scope: int
     origins: dict[str, Origin]
+    caller: str = ""  # the function that it stands in
 
 
 def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[Call]:
@@ -37,11 +39,43 @@ def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[C
     scopes: list[ast.Module | ast.FunctionDef] = [tree, *definitions]
     calls: list[Call] = []
     for number, scope in enumerate(scopes):
-        reader = _Scope(number, functions)
+        reader = _Scope(number, functions, getattr(scope, "name", ""))
         for statement in _statements(scope.body):
             reader.read(statement)
         calls += reader.calls
     return calls
+
+
+def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, set[str]]:
+    """By function the arguments that it, or what it hands them to, takes apart: examples and their labels.
+
+    >>> pairs_in(ast.parse("def loss(w, batch):\\n    x, t = batch"), [])
+    {'loss': {'batch'}}
+    """
+    definitions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    arguments = {node.name: _arguments(node) for node in definitions}
+    found = {
+        node.name: set(filter(None, map(_taken_apart, ast.walk(node)))) & arguments[node.name]
+        for node in definitions
+    }
+    for _ in range(_DEEPEST):
+        for call in calls:
+            pairs = found.get(call.function, set())
+            handed = {origin.variable for name, origin in call.origins.items() if name in pairs}
+            found.setdefault(call.caller, set()).update(handed & arguments.get(call.caller, set()))
+    return found
+
+
+def _taken_apart(part: ast.AST) -> str:
+    """The name of a thing of which a statement gives two parts a name each; "" if it does not."""
+    if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Name):
+        return ""
+    target = part.targets[0]
+    return part.value.id if isinstance(target, ast.Tuple) and len(target.elts) == 2 else ""
+
+
+def _arguments(node: ast.FunctionDef) -> set[str]:
+    return {part.arg for part in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
 
 
 def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -56,8 +90,8 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 class _Scope:
     """What variables hold, statement by statement."""
 
-    def __init__(self, number: int, functions: Mapping[str, Sequence[str]]) -> None:
-        self.number, self.functions = number, functions
+    def __init__(self, number: int, functions: Mapping[str, Sequence[str]], name: str) -> None:
+        self.number, self.functions, self.name = number, functions, name
         self.held: dict[str, Origin] = {}
         self.calls: list[Call] = []
 
@@ -111,5 +145,5 @@ class _Scope:
             return None
         given = {**dict(zip(self.functions[name], values, strict=False)), **named}
         origins = {argument: origin for argument, origin in given.items() if origin is not None}
-        self.calls.append(Call(name, self.number, origins))
+        self.calls.append(Call(name, self.number, origins, self.name))
         return Origin(name)

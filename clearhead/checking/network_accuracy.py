@@ -18,7 +18,7 @@ _WHERE = {"accuracy_wrong_axis": r"argmax", "accuracy_as_fraction": r"mean|sum|/
 
 def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
     """Say how the accuracy is counted."""
-    calls = _calls(answer, reading)
+    calls = _calls(answer, reading, ("y", "guess"))
     if "accuracy" not in answer.functions or reading.other or not calls:
         return
     right = answer.right["accuracy"]
@@ -29,7 +29,9 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     elif _fits(right, 0.01, calls):
         verdict.add("evaluate", _finding(answer, "accuracy_as_fraction"))
         verdict.check("evaluate", "pass", "accuracy_right")
-    elif any(_fits(wrong, scale, calls) for scale in (1.0, 0.01, share, 0.01 * share)):
+    elif _is_told(answer, calls) and any(
+        _fits(wrong, scale, _calls(answer, reading, ("y",))) for scale in (1.0, 0.01, share, 0.01 * share)
+    ):
         finding = _finding(answer, "accuracy_wrong_axis")
         finding.yours = "accuracy = 100 mean_C([argmax_N(y) = argmax_N(Y)])"
         verdict.add("evaluate", finding)
@@ -37,8 +39,21 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
         verdict.check("evaluate", "not_checked", "not_understood")
 
 
-def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
-    seen = [answer.observed("accuracy", seed) for seed in probes.SEEDS]
+def _is_told(answer: NetworkAnswer, calls: Sequence[Call]) -> bool:
+    """Whether a name says that it is an accuracy, or its numbers do, which are not always the same."""
+    return answer.sure("accuracy") or all(len({*map(tuple, numbers)}) > 1 for numbers, _ in calls)
+
+
+def _calls(answer: NetworkAnswer, reading: Reading, given: Sequence[str]) -> list[Call]:
+    """Each way in which it was called that is known: with predictions of some kinds, or with examples."""
+
+    def is_known(data: Any) -> bool:
+        made = {"y", "guess"} & {*data["roles"].values()}
+        return bool(made & {*given}) if made else reading.forward is not None
+
+    seen = [
+        [part for part in answer.observed("accuracy", seed) if is_known(part[0])] for seed in probes.SEEDS
+    ]
     return [
         (
             [_numbers(data, arrays) for data, arrays in pair],
@@ -55,7 +70,7 @@ def _numbers(data: Any, arrays: Any) -> list[float]:
 
 def _inputs(answer: NetworkAnswer, reading: Reading, probe: int, data: Any) -> Values:
     values = answer.values[probe]
-    given = "y" in data["roles"].values() or reading.forward is None
+    given = {"y", "guess"} & {*data["roles"].values()} or reading.forward is None
     y = values["shares"] if given else reading.forward.values[probe]["y"]  # type: ignore[union-attr]
     return {"y": y, "Y": values["Y"], "C": answer.sizes["C"], "N": answer.sizes["N"]}
 
@@ -78,11 +93,9 @@ def _finding(answer: NetworkAnswer, identity: str) -> Finding:
         identity, "accuracy", line=begin, expected=f"accuracy = {answer.right['accuracy'].formula}"
     )
     sites = [r.site for r in answer.records("accuracy").all if r.site.kind != "argument"]
-    sites = [
-        s
-        for s in sites
-        if begin and begin < s.line <= len(lines) and re.search(_WHERE[identity], lines[s.line - 1])
-    ]
+    sites = [s for s in sites if s.line <= len(lines) and re.search(_WHERE[identity], lines[s.line - 1])]
+    if begin and (identity == "accuracy_as_fraction" or any(site.line > begin for site in sites)):
+        sites = [site for site in sites if site.line > begin]  # Rather than in what it calls.
     if sites:
         at(finding, sites[0 if identity == "accuracy_wrong_axis" else -1])
     return finding

@@ -10,6 +10,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records, laid, right_steps
 from clearhead.checking.findings import first, grouped
+from clearhead.checking.network_rows import in_order
 from clearhead.checking.search import Explanation
 from clearhead.checking.source_lines import SourceLines
 from clearhead.docstrings import Step
@@ -98,14 +99,16 @@ class NetworkAnswer:
         plain, _ = first(self.observed(kind, seed))
         for data, arrays in self.parts.get("records", []):
             if (data["kind"], data["seed"]) == (kind, seed) and _agree(plain.get("out"), data["out"]):
-                yield Records.of(data["records"], self.understood["sites"], arrays)
+                records = Records.of(data["records"], self.understood["sites"], arrays)
+                known = self.values[probes.SEEDS.index(seed)]["X"]
+                yield in_order(records, known) if kind == "once" else records
 
     def by_role(self, name: str, arrays: Mapping[str, Any]) -> Values:
         """The parameters among arrays that were sent under a name, in our layout."""
         found = {
             role: np.asarray(arrays[f"{name}/{role}"], float) for role in ROLES if f"{name}/{role}" in arrays
         }
-        brought = {role: laid(value, self.shape(role)) for role, value in found.items()}
+        brought = {role: self.laid(value, role) for role, value in found.items()}
         return {role: value for role, value in brought.items() if value is not None}
 
     # What is known of it
@@ -113,6 +116,13 @@ class NetworkAnswer:
     def shape(self, role: str) -> tuple[int, ...]:
         """The shape of a parameter in our layout."""
         return tuple(self.sizes[letter] for letter in AXES[role])
+
+    def laid(self, value: Any, role: str) -> Any:
+        """What belongs to a parameter, in our layout; a square matrix lies as all weights do."""
+        shape = self.shape(role)
+        if self.understood.get("flipped") and value.shape == shape and len(shape) == 2:
+            return value.T if shape[0] == shape[1] else value
+        return laid(value, shape)
 
     def line_of(self, kind: str) -> int:
         """Where a function of a kind begins."""

@@ -1,5 +1,6 @@
 """What is wrong in a network's gradients: in which step, by which factor, and in the update."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import digits, listed, ratio
+from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading, any_of
 from clearhead.checking.network_factors import judge_factors
@@ -23,7 +24,7 @@ from clearhead.checking.network_gradients import (
 )  # fmt: skip
 from clearhead.checking.network_places import at, made_at, placed
 from clearhead.checking.network_updates import Made, judge_frozen, judge_update, update_site
-from clearhead.checking.search import Explanation
+from clearhead.checking.search import Explanation, with_value
 
 REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
@@ -38,29 +39,51 @@ def judge_backward(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     """Judge what was returned and what the parameters moved along, together where both are there."""
     if reading.forward is None:
         return
-    if answer.understood.get("late"):
-        _start_later(answer, reading)
     kind = "step" if "step" in answer.functions or answer.understood.get("moves") else "once"
-    learn_rate(answer, reading, kind)
     by_return = [returned(answer, "backward", seed) for seed in probes.SEEDS]
     if "backward" not in answer.functions or any(len(made) < 2 for made in by_return):
         by_return = []
+    if kind == "once" and any(
+        answer.by_role("before", arrays) for _, arrays in answer.observed(kind, probes.SEEDS[0])
+    ):
+        _judge_from_its_beginning(answer, reading, verdict, by_return)
+        return
+    learn_rate(answer, reading, kind)
+    by_move = _moves(answer, kind)
+    judges = [(by_return, by_move)] if by_return or by_move else []
+    if by_return and by_move:  # What is handed over to make gradients may have been guessed wrongly.
+        judges.append(([], by_move))
+    any(_Judge(answer, reading, verdict, kind, *made).judge() for made in judges)
+
+
+def _moves(answer: NetworkAnswer, kind: str) -> list[Gradients]:
     by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
-    by_move = by_move if all(by_move) else []
-    if by_return or by_move:
-        _Judge(answer, reading, verdict, kind, by_return, by_move).judge()
+    return by_move if all(by_move) else []
 
 
-def _start_later(answer: NetworkAnswer, reading: Reading) -> None:
-    """Training makes the parameters itself: go on from those that it began with."""
+def _judge_from_its_beginning(
+    answer: NetworkAnswer, reading: Reading, verdict: Verdict, by_return: list[Gradients]
+) -> None:
+    """Training makes the parameters itself: judge its update from those that it began with."""
     assert reading.forward is not None
+    if by_return:
+        _Judge(answer, reading, verdict, "once", by_return, []).judge()
+        if verdict.checks["backward"].status != "pass":
+            return
+    drawn = answer.values
+    answer.values = [dict(values) for values in drawn]
     for values, seed in zip(answer.values, probes.SEEDS, strict=True):
         for _, arrays in answer.observed("once", seed):
             values |= answer.by_role("before", arrays)
         for name in FORWARD:
             mistake = reading.forward.mistakes.get(name)
-            values[name] = (mistake.step if mistake else answer.right[name]).evaluate(values)
-    reading.forward = Explanation(reading.forward.mistakes, [dict(values) for values in answer.values])
+            values |= with_value(mistake.step if mistake else answer.right[name], name, values) or {}
+    own = Reading(Explanation(reading.forward.mistakes, [dict(values) for values in answer.values]))
+    learn_rate(answer, own, "once")
+    by_move = _moves(answer, "once")
+    if by_move:
+        _Judge(answer, own, verdict, "once", [], by_move).judge()
+    answer.values = drawn
 
 
 @dataclass
@@ -74,18 +97,19 @@ class _Judge:
     by_return: list[Gradients]
     by_move: list[Gradients]
 
-    def judge(self) -> None:
+    def judge(self) -> bool:
+        """Whether they were understood."""
         answer, verdict = self.answer, self.verdict
         self.kinds = ("backward", self.kind) if "backward" in answer.functions else (self.kind,)
         self.seen = [dict(made) for made in self.by_return or self.by_move]
         self.misshapen = list(self._say_misshapen())
-        found, lost = explain_gradients(answer, self.reading, self.seen, moved_only=not self.by_return)
+        found, lost = self._explained()
         self.explanation = max(found, key=self._rank)
         as_its_loss = consistent(answer, self.seen[0])
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
             verdict.check("backward", "not_checked", "not_understood")
-            return
+            return False
         if self.by_return and as_its_loss:  # Right for the learner's own loss, which may be another one.
             self.explanation.mistakes.clear()
             lost = []
@@ -100,6 +124,20 @@ class _Judge:
         judge_frozen(answer, verdict, made, frozen)
         self._sum_up()
         judge_update(answer, verdict, made)
+        return True
+
+    def _explained(self) -> tuple[list[Explanation], list[str]]:
+        """What explains them: also with a hidden layer that is made, and then not used by the next one."""
+        answer, moved_only = self.answer, not self.by_return
+        found, lost = explain_gradients(answer, self.reading, self.seen, moved_only=moved_only)
+        unused = _with_unused_layer(answer, self.reading)
+        if unused is None or not (lost or found[0].mistakes):
+            return found, lost
+        others, missing = explain_gradients(answer, unused, self.seen, moved_only=moved_only)
+        if (len(missing), len(others[0].mistakes)) < (len(lost), len(found[0].mistakes)):
+            self.reading = unused
+            return others, missing
+        return found, lost
 
     def _rank(self, explanation: Explanation) -> tuple[int, int]:
         """One step that is wrong rather than the two that it would spoil; then the one that was seen."""
@@ -112,7 +150,9 @@ class _Judge:
         values = right_gradients(self.answer, self.reading)
         for role, name in (("b2", "dz2"), ("b1", "dz1")):
             made = np.squeeze(np.asarray(self.seen[0].get(role, values[f"d{role}"])))
-            if not self.by_return and _is_one_number(made):
+            if not self.by_return and (
+                _is_one_number(made) or (role == "b2" and self._sums_to_nothing(made))
+            ):
                 made = made[0]
             if made.shape != self.answer.shape(role):
                 self.verdict.add("backward", self._misshapen(role, name, made, values[name]))
@@ -120,11 +160,24 @@ class _Judge:
                     each.pop(role, None)
                 yield role
 
+    def _sums_to_nothing(self, made: Any) -> bool:
+        """Whether a sum of all errors, which is zero for the output layer, was taken as in the other one."""
+        return not any_of(made) and made.size > 1 and _is_one_number(np.asarray(self.seen[0].get("b1", 0.0)))
+
+    def _nothing_named(self, role: str) -> Site | None:
+        """Where a number that is as good as zero is named as the gradient of a parameter."""
+        numbers = (
+            r.site for r in self.answer.records(*self.kinds).all if r.value.ndim == 0 and not any_of(r.value)
+        )
+        return next(
+            (site for site in numbers if re.search(rf"{role[0]}\w*{role[1]}", site.target, re.I)), None
+        )
+
     def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
         finding = at(
             Finding(identity, f"d{role}"),
-            made_at(self.answer, made, self.kinds),
+            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role),
             self.answer.line_of("backward"),
         )
         units = AXES[role]
@@ -191,6 +244,16 @@ class _Judge:
             return
         values = {"wrong": listed(f"d{role}" for role in bad), "right": listed(f"d{role}" for role in good)}
         self.verdict.check("backward", "fail", "gradients_wrong" if good else "gradients_all_wrong", values)
+
+
+def _with_unused_layer(answer: NetworkAnswer, reading: Reading) -> Reading | None:
+    """The reading in which the hidden layer has its σ, where the forward pass goes on without it."""
+    assert reading.forward is not None
+    mistakes = reading.forward.mistakes
+    if "h" not in mistakes or mistakes["h"].id != "hidden_without_activation":
+        return None
+    values = [{**known, "h": answer.right["h"].evaluate(known)} for known in reading.forward.values]
+    return Reading(Explanation({name: m for name, m in mistakes.items() if name != "h"}, values))
 
 
 def _is_one_number(made: Any) -> bool:

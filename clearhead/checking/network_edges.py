@@ -11,6 +11,7 @@ from clearhead.checking.network_answer import NetworkAnswer, Reading
 
 CHECKS = {"forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step"}
 _PASSES_ON = r"=\s*(self\.)?\w*(params|parameters|weights|theta|model)\w*\s*$|\.update\(|\*\*"
+_TWO_NAMES = r"self\.\w+\s*=\s*self\.\w+\s*=(?!=)"
 _BODY = 40  # lines in which forward keeps what it keeps
 
 
@@ -54,7 +55,7 @@ def _is_infinite(answer: NetworkAnswer, arrays: dict[str, np.ndarray], overflows
 def _alias_line(answer: NetworkAnswer) -> int:
     begin = answer.line_of("forward")
     line = answer.lines.first(_PASSES_ON, after=begin)
-    return line if line <= begin + _BODY else 0
+    return line if 0 < line <= begin + _BODY else answer.lines.first(_TWO_NAMES)
 
 
 def _exp_line(answer: NetworkAnswer, reading: Reading) -> int:

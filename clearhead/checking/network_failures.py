@@ -1,7 +1,7 @@
 """Functions of a network that are not there, not written yet, or end in an exception."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clearhead.checking import probes
@@ -23,7 +23,7 @@ EXPLAIN = frozenset(
      "bias_gradient_wrong_axis", "bias_gradient_scalar", "cache_aliases_parameters")
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
-_FORM = r"indices|integer|Stub|iterable"  # labels in another form than was tried
+_FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
 def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
@@ -37,8 +37,17 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif message:
         values = {"message": message, "function": crash.get("function", "")}
         verdict.add(name, Finding("crash", line=crash["line"], values=values))
-    elif any(len(shape) == 2 for _, shape in crash.get("shapes") or ()):
+    elif _are_of_asked_sizes(crash.get("shapes", ())):
         verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
+    elif crash:
+        verdict.check(name, "not_checked", "not_understood")
+
+
+def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
+    """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
+    weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
+    asked = {probes.NETWORK[letter] for letter in "DHC"}
+    return len(weights) > 1 and all(set(shape) <= asked for shape in weights[:2])
 
 
 def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:
@@ -66,9 +75,7 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif not crash.get("sure") or kind == "step" or (
-        kind in ("backward", "loss") and "forward" not in answer.functions
-    ):  # fmt: skip
+    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(verdict)):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
@@ -77,9 +84,19 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.add(name, Finding("crash", line=crash["line"], values=values))
 
 
+def _is_guessed(verdict: Verdict) -> bool:
+    """Whether there is no forward pass that was understood, so that others may have been called wrongly."""
+    forward = verdict.checks.get("forward")
+    return forward is not None and forward.status == "not_checked"
+
+
 def _say_fallen(verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
     message = data["message"]
-    if not data.get("sure", True) or re.search(_FORM, message):
+    if (
+        not data.get("sure", True)
+        or re.search(_FORM, message)
+        or (name != "forward" and _is_guessed(verdict))
+    ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:
         verdict.add(name, Finding("crash", line=data["line"], values={"message": message, "function": name}))

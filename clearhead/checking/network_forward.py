@@ -9,6 +9,7 @@ from clearhead.checking import probes
 from clearhead.checking.align import digits, laid
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import FORWARD, NetworkAnswer, Reading, Values
+from clearhead.checking.network_gradients import moved, returned
 from clearhead.checking.network_places import at, made_at, placed
 from clearhead.checking.search import Explanation, close, explanations
 
@@ -89,7 +90,17 @@ def _another_model(answer: NetworkAnswer, explanation: Explanation) -> str:
     learns = {"loss", "backward", "step"} & answer.functions.keys()
     if last in ("output_sigmoid", "softmax_missing") and ("softmax" not in words or not learns):
         return "another_model"
-    return "one_at_a_time" if last == _ONE_AT_A_TIME and "outer" in words else ""
+    if last == "softmax_missing" and "softmax()" in words:
+        return "no_output"  # It is called somewhere, where nothing was seen.
+    alone = "outer" in words or _keeps_examples_apart(answer)
+    return "one_at_a_time" if last == _ONE_AT_A_TIME and alone else ""
+
+
+def _keeps_examples_apart(answer: NetworkAnswer) -> bool:
+    """Whether there are gradients of the weights, but for the biases one of each example."""
+    kind = next((kind for kind in ("backward", "step", "once") if answer.observed(kind, probes.SEEDS[0])), "")
+    made = returned(answer, kind, probes.SEEDS[0]) or moved(answer, kind, probes.SEEDS[0])
+    return "b2" in answer.shapes and "W2" in made and "b2" not in made
 
 
 def _sums_to_one(outs: Sequence[Any]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import laid, ratio
+from clearhead.checking.align import ratio
 from clearhead.checking.findings import first
 from clearhead.checking.network_answer import BACKWARD, ROLES, NetworkAnswer, Reading, Values, any_of
 from clearhead.checking.search import Explanation, explanations
@@ -49,15 +49,17 @@ def moved(answer: NetworkAnswer, kind: str, seed: int) -> Gradients:
 
 def _by_role(answer: NetworkAnswer, pairs: Pairs) -> Gradients:
     made: Gradients = {}
+    taken: set[str] = set()
     named = [(p, v) for p, v in pairs if re.match(_OF_A_GRADIENT, re.sub(r"^.*[/.\[]['\"]?", "", p), re.I)]
     for chosen in (named, pairs):
         for role in ROLES:
             if role not in made and role in answer.shapes:
-                fits = [(path, laid(value, answer.shape(role))) for path, value in chosen]
-                fits = [(p, v) for p, v in fits if v is not None and not any(v is m for m in made.values())]
+                fits = [(path, answer.laid(value, role)) for path, value in chosen]
+                fits = [(path, v) for path, v in fits if v is not None and path not in taken]
                 fits.sort(key=lambda each: re.search(rf"{role[1]}\D*$", each[0]) is None)
                 if fits:
                     made[role] = fits[0][1]
+                    taken.add(fits[0][0])
     for role in ("b1", "b2"):
         if role in answer.shapes and role not in made and f"W{role[1]}" in made:
             found = _misshapen(answer, pairs, role)
@@ -73,7 +75,7 @@ def _misshapen(answer: NetworkAnswer, pairs: Pairs, role: str) -> list[Any]:
         return value.size in (1, answer.sizes["N"])
 
     named = [value for path, value in pairs if re.search(rf"b(ias\w*)?_?{role[1]}\D*$", path, re.I)]
-    weights = [n for n, (_, v) in enumerate(pairs) if laid(v, answer.shape(f"W{role[1]}")) is not None]
+    weights = [n for n, (_, v) in enumerate(pairs) if answer.laid(v, f"W{role[1]}") is not None]
     behind = [value for n in weights[:1] for _, value in pairs[n + 1 : n + 2] if may_be(value)]
     left = [v for path, v in pairs if may_be(v) and v.ndim <= 2 and not re.search("loss|cost", path, re.I)]
     return named or behind or (left if len(left) == 1 else [])

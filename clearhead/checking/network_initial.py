@@ -22,7 +22,8 @@ def judge_shapes(answer: NetworkAnswer, verdict: Verdict) -> None:
     role, shape, right = next(_misshapen(answer), ("", [], []))
     if not role:
         return
-    finding = Finding("init_shape_wrong", role, line=_lines(answer).get(role, 0), variable=answer.path(role))
+    finding = Finding("init_shape_wrong", role, variable=answer.path(role))
+    finding.line = _lines(answer).get(role) or _drawn(answer, finding) or _first_line(answer)
     finding.yours, finding.expected = f"{role}: {tuple(shape)}", f"{role}: {tuple(right)}"
     finding.values = {"shape": str(tuple(shape)), "wanted": str(tuple(right))}
     verdict.add(CHECK, finding)
@@ -30,6 +31,9 @@ def judge_shapes(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 def _misshapen(answer: NetworkAnswer) -> Iterator[Misshapen]:
     fails = "forward" not in answer.functions
+    for role in answer.understood.get("turned", ()):
+        shape = list(answer.shapes[role])
+        yield role, shape, shape[::-1]
     yield from _other_sizes(answer)
     if fails:
         yield from _bias_of_other_size(answer)
@@ -88,7 +92,7 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
     for finding in (_weights(answer, data["sizes"], arrays), _random_biases(answer, arrays)):
         if finding is not None:
             lines = _lines(answer)
-            finding.line = lines.get(finding.step, _first_line(answer))
+            finding.line = lines.get(finding.step) or _drawn(answer, finding) or _first_line(answer)
             finding.variable = answer.path(finding.step)
             verdict.add(CHECK, finding)
     biases = [arrays[role] for role in BIASES if role in arrays]
@@ -98,6 +102,15 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 def _first_line(answer: NetworkAnswer) -> int:
     return answer.line_of_function(answer.understood["initialize"]) or answer.line_of_function("__init__")
+
+
+def _drawn(answer: NetworkAnswer, finding: Finding) -> int:
+    """Where numbers are drawn, or made all alike, in the function that makes the parameters."""
+    pattern = (
+        r"zeros|ones|full" if finding.id == "init_zero_weights" else r"(rand\w*|normal|uniform|sample)\("
+    )
+    body = answer.lines.body(_first_line(answer)) if _first_line(answer) else ()
+    return next((number for number, text in body if re.search(pattern, text)), 0)
 
 
 def _weights(answer: NetworkAnswer, sizes: Any, arrays: Any) -> Finding | None:
@@ -126,24 +139,23 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
     """Lines at which the parameters are first given a value, told from the text alone."""
     lines = {}
     for role in answer.understood.get("paths", {}):
-        named = [
-            w
-            for w in re.findall(r"\w+", answer.path(role))
-            if not w.isdigit() and w not in ("self", "params")
-        ]
-        patterns = [
-            pattern
-            for word in (named[-1:] or [role, role.lower()])
-            for pattern in (
-                rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=)",
-                rf"['\"]{word}['\"]\]?\s*[:=](?!=)",
-                rf"\b{word}\b\s*=(?!=)",
-            )
+        words = [w for w in re.findall(r"[^\W\d]\w*", answer.path(role)) if w not in ("self", "params")]
+        # Not another name makes it; what holds it is made before it.
+        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in _given(word)]
+        patterns += [
+            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in _given(word)
         ]
         line = next(filter(None, map(answer.lines.first, patterns)), 0)
         if line:
             lines[role] = line
     return lines
+
+
+def _given(word: str) -> Iterator[str]:
+    """How a name is given a value."""
+    yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*None\b)"
+    yield rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)"
+    yield rf"\b{word}\b\s*=(?!=|\s*None\b)"
 
 
 def _usual(weights: Any, fan_in: int, fan_out: int) -> bool:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from clearhead.checking.align import Site
 from clearhead.checking.findings import Finding
 from clearhead.checking.network_answer import NetworkAnswer, Reading
@@ -34,10 +36,29 @@ def placed(
     name = mistake.step.name
     passed_on = mistake.step.formula in mistake.step.inputs
     site = made_at(answer, value, kinds, scaled=scaled, passed_on=passed_on)
+    if name == "y":  # Probabilities may be made of their logarithms.
+        site = made_at(answer, _logarithm(value), kinds[:1]) or site
+    if mistake.id == "hidden_without_activation":
+        site = _used(answer, reading, kinds) or site
     finding = at(Finding(mistake.id, name), site, answer.line_of(kinds[0]))
     finding.yours = f"{name} = {written(answer, reading, mistake.step.formula, kinds)}"
     finding.expected = f"{name} = {written(answer, reading, answer.right[name].formula, kinds)}"
     return finding
+
+
+def _used(answer: NetworkAnswer, reading: Reading, kinds: Sequence[str]) -> Site | None:
+    """Where the next layer goes on with the sums, although the hidden layer was made of them."""
+    assert reading.forward is not None
+    known = reading.forward.values[0]
+    if answer.records(kinds[0]).find(answer.right["h"].evaluate(known)) is None:
+        return None
+    product = known["z1"] @ known["W2"]
+    return made_at(answer, product, kinds[:1]) or made_at(answer, known["z2"], kinds[:1])
+
+
+def _logarithm(value: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return np.log(np.where(np.asarray(value) > 0, value, np.nan))
 
 
 def written(answer: NetworkAnswer, reading: Reading, formula: str, kinds: Sequence[str]) -> str:

@@ -10,10 +10,9 @@ from clearhead.checking import probes
 from clearhead.checking.align import Record, Records, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import NetworkAnswer
+from clearhead.checking.network_rows import Rows, rows_of
 
-Rows = tuple[int, ...]
 Seen = list[tuple[Record, Rows]]
-_KNOWN = 1e-6  # single precision is enough to know an example by
 _ORDER = r"\b(perm\w*|order|idx|ind\w*|shuffled?)\s*=|arange"
 _SHUFFLE = r"permut|shuffle|choice|\[(perm|idx|ind|order|p)\w*\]"
 
@@ -75,28 +74,14 @@ def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Findin
 def seen_rows(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]]:
     """The records that hold examples and nothing else, and which."""
     for record in records:
-        rows = _rows(record.value, X)
+        rows = rows_of(record.value, X)
         if rows is not None:
             yield record, rows
 
 
-def _rows(value: Any, X: Any) -> Rows | None:
-    """Which examples an array holds, if it holds nothing else."""
-    if value.ndim != 2 or value.dtype.kind != "f":
-        return None
-    N, D = X.shape
-    value = value.T if value.shape[1] != D and value.shape[0] == D else value
-    if value.shape[1] != D or not 0 < len(value) <= N:
-        return None
-    same = np.abs(value[:, None] - X).max(axis=-1) < _KNOWN
-    if not (same.sum(axis=1) == 1).all():
-        return None
-    return tuple(int(row) for row in same.argmax(axis=1))
-
-
 def _batches(seen: Seen, batch: int) -> list[Rows]:
     """The batches in order, from the place where most of them were taken, in whichever function."""
-    small = _by_place((record, rows) for record, rows in seen if len(rows) <= batch)
+    small = [_once(found) for found in _by_place(each for each in seen if len(each[1]) <= batch)]
     if not small:
         return max(_by_place(seen), key=len)
     best = max(small, key=len)
@@ -108,16 +93,24 @@ def _batches(seen: Seen, batch: int) -> list[Rows]:
 def _by_place(seen: Iterator[tuple[Record, Rows]] | Seen) -> list[list[Rows]]:
     places: dict[tuple[int, int, str], list[Rows]] = {}
     for record, rows in seen:
-        places.setdefault((record.site.line, record.site.column, record.site.target), []).append(rows)
+        site = record.site
+        places.setdefault((site.line, site.column, site.target), []).append(rows)
     return list(places.values())
+
+
+def _once(found: list[Rows]) -> list[Rows]:
+    """Batches, where one that is seen again at once, such as by the loss, counts once."""
+    return [rows for n, rows in enumerate(found) if n == 0 or found[n - 1] != rows or len(rows) == 1]
 
 
 def _wrong_labels(records: Sequence[Record], seen: Seen, drawn: Mapping[str, Any]) -> Record | None:
     """The first labels that belong to other examples than those they go with."""
     bad: list[Record] = []
     good = 0
+    whole = tuple(range(len(drawn["X"])))
     for place, (record, rows) in enumerate(seen):
-        if len(set(rows)) < 3:
+        again = place > 0 and seen[place - 1][1] == rows
+        if len(set(rows)) < 3 or rows == whole or again:
             continue
         # Up to the next examples of as many rows, and from the last ones before, as labels may come first.
         after = next((r.order for r, other in seen[place + 1 :] if other != rows), len(records))
@@ -152,11 +145,16 @@ def _fit(value: Any, rows: Rows, drawn: Mapping[str, Any]) -> bool | None:
 # Where it is in the source
 
 
+def _depth(line: tuple[int, str]) -> int:
+    """How far a numbered line is indented."""
+    return len(line[1]) - len(line[1].lstrip())
+
+
 class _Loop:
     """The lines of the training function, or of the function that cuts the batches for it."""
 
     def __init__(self, answer: NetworkAnswer, batch: int, seen: Seen) -> None:
-        self.seen, self.begin = seen, answer.line_of("train")
+        self.answer, self.seen, self.begin = answer, seen, answer.line_of("train")
         sites = [
             record.site for record, rows in seen if len(rows) <= batch and record.site.kind != "argument"
         ]
@@ -176,14 +174,21 @@ class _Loop:
         """The last way out of the innermost block."""
         ways = [
             (len(text) - len(text.lstrip()), n)
-            for n, text in self.lines
+            for n, text in [*self.lines, *self.answer.lines.body(self.begin)]
             if re.match(r"\s*(return|break)\b", text)
         ]
         return max(ways)[1] if ways else self.begin
 
     def over_batches(self) -> int:
-        """The loop over the batches."""
-        return self.line(r"^\s*for\b.*batch") or self.line(r"^\s*for\b.*range\(") or self.begin
+        """The loop over the batches, or that of the generator which makes them."""
+        loops = [(number, text) for number, text in self.lines if re.match(r"\s*for\b", text)]
+        named = [each for each in loops if re.search(r"batch", each[1])]
+        inner = max((each for each in loops if "range(" in each[1]), key=_depth, default=(self.begin, ""))
+        number, text = named[0] if named else inner
+        made = re.search(r"\bin (?:\w+\.)*(\w+)\(", text)
+        begin = self.answer.lines.first(rf"^\s*def {made[1]}\b") if made else 0
+        within = ((n, line) for n, line in self.answer.lines.body(begin)) if begin else ()
+        return next((n for n, line in within if re.match(r"\s*for\b.*range\(", line)), number)
 
     def ordering(self) -> int:
         """Where the order of the examples is made, or the loop over the epochs, where it should have been."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clearhead.checking.align import Site, laid, listed
+from clearhead.checking.align import Site, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import ROLES, NetworkAnswer, any_of
 from clearhead.checking.network_gradients import Gradients, moved_along
@@ -38,7 +38,7 @@ def judge_frozen(answer: NetworkAnswer, verdict: Verdict, made: Made, frozen: Se
         return
     finding = Finding("parameter_never_updated", frozen[0])
     if len(frozen) == len(made.by_move[0]) and "step" not in answer.functions:
-        finding.step, finding.line = "W1", answer.line_of("train")
+        finding.step, finding.line = "W1", _made_new(answer, made) or answer.line_of("train")
         finding.values = {"names": listed(ROLES)}
     else:
         finding.line, finding.variable = update_line(answer, made), answer.path(frozen[0])
@@ -68,7 +68,7 @@ def update_site(answer: NetworkAnswer, kinds: Sequence[str]) -> Site | None:
         if (
             target
             and path in (target, target.replace('"', "'"))
-            and laid(record.value, answer.shape("W2")) is not None
+            and answer.laid(record.value, "W2") is not None
         ):
             return record.site
     return None
@@ -76,6 +76,18 @@ def update_site(answer: NetworkAnswer, kinds: Sequence[str]) -> Site | None:
 
 def update_line(answer: NetworkAnswer, made: Made) -> int:
     """Where the parameters are given their new values, or should have been."""
+    line = _made_new(answer, made)
+    if line:
+        return line
+    paths = [answer.path(role).replace('"', "'") for role in ROLES]
+    records = answer.records(made.kind).all
+    named = (r.site for r in records if r.site.target and r.site.kind != "argument")
+    lines = (site.line for site in named if site.target.replace('"', "'") in paths)
+    return next(lines, answer.line_of(made.kind) or answer.line_of("train"))
+
+
+def _made_new(answer: NetworkAnswer, made: Made) -> int:
+    """Where new values of the parameters are made; 0 if nowhere."""
     records, known = answer.records(made.kind), made.explanation.values[0]
     moved = made.by_move[0] if made.by_move else {}
     for role in (role for role in ROLES if role in answer.shapes):
@@ -84,7 +96,4 @@ def update_line(answer: NetworkAnswer, made: Made) -> int:
             match = records.made(answer.values[0][role] - answer.rate * step)
             if match is not None:
                 return match.record.site.line
-    paths = [answer.path(role).replace('"', "'") for role in ROLES]
-    named = (r.site for r in records.all if r.site.target and r.site.kind != "argument")
-    lines = (site.line for site in named if site.target.replace('"', "'") in paths)
-    return next(lines, answer.line_of(made.kind) or answer.line_of("train"))
+    return 0

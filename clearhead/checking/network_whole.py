@@ -16,7 +16,8 @@ from clearhead.checking import probes
 from clearhead.checking.align import Array, Record, Records, laid
 from clearhead.checking.findings import first, grouped
 from clearhead.checking.network_answer import NetworkAnswer
-from clearhead.checking.network_training import Rows, seen_rows
+from clearhead.checking.network_rows import Rows
+from clearhead.checking.network_training import seen_rows
 
 NEAR = 8  # records behind a product among which its sum with a bias is
 REACH = 160  # records behind a product among which the rest of the pass is

@@ -41,7 +41,7 @@ def network(seed: int, D: int, H: int, C: int, N: int) -> Arrays:
 def training(seed: int, D: int, C: int) -> Arrays:
     """Examples to train on, each of which is known by its numbers."""
     draw = np.random.default_rng([seed, 1, D, C])
-    N = TRAINING["N"]
+    N = max(TRAINING["N"], C + C % 2 + 1)  # Every label is there, and the last batch is not full.
     labels = np.concatenate([np.arange(C), draw.integers(0, C, max(N - C, 0))])[:N]
     draw.shuffle(labels)
     return {"X": draw.normal(0, 1, (N, D)), "labels": labels, "Y": np.eye(C)[labels]}

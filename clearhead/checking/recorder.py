@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from clearhead.checking import book
 from clearhead.checking.find import Program
 from clearhead.checking.rewriting import RECORD, Site, rewritten
 from clearhead.checking.source import Source
@@ -125,10 +126,11 @@ class Loaded:
         self.failed: list[tuple[int, str]] = []
         self.missing: list[str] = []
         self.unset: set[str] = set()  # what data would have told, which are not here
+        self.defined: list[str] = []  # functions of the program itself, outside of classes
         self.inner: dict[str, dict[str, Any]] = {}
         module = sys.modules["learner"] = types.ModuleType("learner")
         self.names: dict[str, Any] = module.__dict__
-        self.names.update({RECORD: recorder, "__file__": source.name, "xrange": range, "unicode": str})
+        self.names.update({"__file__": source.name, **_offered(recorder)})
         self._run(program.body, source, self.names)
 
     def _run(self, body: list[ast.stmt], source: Source, names: dict[str, Any]) -> None:
@@ -139,6 +141,8 @@ class Loaded:
                 self._import(part, names)
             if not imports:
                 self._define(node, source, names)
+            if isinstance(node, ast.FunctionDef) and names is self.names:
+                self.defined.append(node.name)
 
     def _define(self, node: ast.stmt, source: Source, names: dict[str, Any]) -> None:
         is_definition = isinstance(node, ast.ClassDef | ast.FunctionDef)
@@ -161,6 +165,8 @@ class Loaded:
             if stem in self.modules:
                 whole = isinstance(node, ast.Import) or not node.module
                 names.update(_taken(alias.name, name, self._module(stem), whole))
+            elif isinstance(node, ast.ImportFrom) and _is_in(alias.name, book.module(module)):
+                names.update(_taken(alias.name, name, book.module(module), False))
             elif root in NEVER:
                 names[name] = Stub(name)
             else:
@@ -174,11 +180,27 @@ class Loaded:
     def _module(self, stem: str) -> dict[str, Any]:
         """A module of the same folder: its definitions and constants, never its other statements."""
         if stem not in self.inner:
-            names = self.inner[stem] = {"__name__": stem, RECORD: self.recorder}
+            names = self.inner[stem] = {"__name__": stem, **_offered(self.recorder)}
             source = self.modules[stem]
             kinds = ast.ClassDef | ast.FunctionDef | ast.Import | ast.ImportFrom | ast.Assign
             self._run([node for node in source.tree.body if isinstance(node, kinds)], source, names)
         return self.inner[stem]
+
+
+def _is_in(wanted: str, names: dict[str, Any]) -> bool:
+    return wanted in names or (wanted == "*" and bool(names))
+
+
+def _offered(recorder: Recorder | None) -> dict[str, Any]:
+    """What learners' code finds besides its own names and those of Python."""
+    return {RECORD: recorder, "open": _open, "xrange": range, "unicode": str}
+
+
+def _open(file: Any, *arguments: Any, **named: Any) -> Any:
+    """Open a file by its name: a number that is tried as one would take a descriptor of the process."""
+    if isinstance(file, int):
+        raise FileNotFoundError(f"{file} is no name of a file")
+    return open(file, *arguments, **named)
 
 
 def _taken(wanted: str, name: str, inner: dict[str, Any], whole: bool) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def explanations(
             cost = 0 if mistake is None or mistake.id in ids or not mistake.id else 1
             if cost > left:
                 continue
-            after = _after(step, name, made)
+            after = with_value(step, name, made)
             if after is None or fits(name, after, probe) is False:
                 continue
             more = chosen if mistake is None else {**chosen, name: mistake}
@@ -82,7 +82,7 @@ def explanations(
             made: Values | None = dict(values[probe])
             for name in names:
                 step = found.mistakes[name].step if name in found.mistakes else right[name]
-                made = _after(step, name, made) if made is not None else None
+                made = with_value(step, name, made) if made is not None else None
                 if made is None or fits(name, made, probe) is False:
                     return False
             assert made is not None
@@ -97,7 +97,7 @@ def explanations(
     return []
 
 
-def _after(step: Step, name: str, made: Values) -> Values | None:
+def with_value(step: Step, name: str, made: Values) -> Values | None:
     """The values with one more, if the step can be made of them."""
     if any(value not in made and len(value) > 1 for value in step.inputs):
         return None

@@ -33,12 +33,13 @@ class Slots:
     paths: dict[str, list[Path]] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     floats: set[str] = field(default_factory=set)  # roles that are numbers of Python's, not arrays
+    turned: set[str] = field(default_factory=set)  # weights that are wanted with their axes exchanged
 
     def raw(self, role: str, value: Any) -> Any:
         """A parameter, given as (in, out) or (out,), in the learner's own layout."""
         shape = self.shapes[role]
         if role.startswith("W"):
-            return np.ascontiguousarray(value.T if self.flipped else value)
+            return np.ascontiguousarray(value.T if self.flipped != (role in self.turned) else value)
         if self.single(role, value):
             return float(value[0]) if role in self.floats else np.full(shape, value[0])
         return value.reshape(shape).copy()

@@ -33,22 +33,30 @@ class Subject:
         # Functions beside the class that take an instance first.
         self.beside = [] if self.type is None else [key for key in written if key not in own]
         self.functions = written if self.type is None else own + self.beside
+        # Functions beside the class that take no instance, such as a loss.
+        self.helpers = (
+            [] if self.type is None else [key for key in loaded.defined if key not in self.functions]
+        )
 
     def function(self, thing: Any, name: str) -> Any:
         """A function of the subject, bound where it is a method."""
         if name in self.beside:
             return functools.partial(self.loaded.names[name], thing)
-        return getattr(thing, name) if self.type is not None else self.loaded.names[name]
+        return self.loaded.names[name] if self._is_free(name) else getattr(thing, name)
 
     def unbound(self, name: str) -> Any:
         """A function as it is called, without `self`, to ask for its arguments."""
-        if self.type is None or name in self.beside:
+        if self._is_free(name) or name in self.beside:
             found = self.loaded.names[name]
             return functools.partial(found, None) if name in self.beside else found
         found = getattr(self.type, name)
         if isinstance(self.type.__dict__.get(name), staticmethod | classmethod):
             return found
         return found.__get__(object(), object) if hasattr(found, "__get__") else found
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a function is called by itself, without an instance."""
+        return self.type is None or name in self.helpers
 
     def make(self, *arguments: Any, **named: Any) -> Any:
         """A new instance, from the same random numbers each time; holds the parameters of bare functions."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from clearhead.checking.closure import Definition, TopLevel, bound
 
-_BUILT_IN = frozenset(dir(builtins)) | {"__file__", "__name__", "__class__"}
+# With what Python 2 had: a file for it is not wrong.
+_BUILT_IN = frozenset(dir(builtins)) | {"__file__", "__name__", "__class__", "xrange", "unicode", "raw_input"}
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _COMPREHENSION = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 

@@ -44,6 +44,14 @@ def renamed(text, seed=0):
                 for target in part.targets
                 if isinstance(target, ast.Name)
             }
+    callees = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    foreign = {  # What a library's function calls its arguments.
+        (word.lineno, word.col_offset)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", getattr(node.func, "id", "")) not in callees | {"cls"}
+        for word in node.keywords
+    }
     own |= attributes
     own = {name for name in own if name not in KEPT | imported and not name.startswith("__")}
     attributes &= own
@@ -57,7 +65,7 @@ def renamed(text, seed=0):
     for token in tokenize.generate_tokens(StringIO(text).readline):
         if token.type == tokenize.STRING and token.string[:2].lower().startswith(("f'", 'f"', "rf", "fr")):
             texts.append((token.start[0], token.end[0]))
-        if token.type == tokenize.NAME and token.string in new:
+        if token.type == tokenize.NAME and token.string in new and token.start not in foreign:
             after_dot = before == "."
             if not after_dot or token.string in attributes:
                 edits.append((token.start, token.string))

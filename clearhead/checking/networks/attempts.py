@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from clearhead.checking.binding import bindings
-from clearhead.checking.networks.learner import TRIES, Way
+from clearhead.checking.networks.learner import MADE, TRIES, Way
 from clearhead.checking.networks.network import Network
 from clearhead.checking.subject import cloned, seed_all
 
@@ -27,7 +27,7 @@ class Attempt:
     @property
     def roles(self) -> set[str]:
         """What the function was given."""
-        return set(self.way.binding.values())
+        return self.way.roles
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def attempts(
         except Exception as error:
             learner.crashed(wanted.kind, error, way.name, way.binding)
             continue
-        learner.ran.add(wanted.kind)
+        learner.ran.add((wanted.kind, way.name))
         yield Attempt(way, copy, given, made)
 
 
@@ -73,13 +73,18 @@ def _ways(network: Network, wanted: Wanted, names: Sequence[str], values: Mappin
         arguments = learner.arguments(name)
         handed = _handed(network.handed(name), {a.name: a.role for a in arguments}, values)
         for binding in bindings(arguments, pool, wanted.optional, 40, handed):
-            for labels in wanted.labels if "Y" in binding.values() else wanted.labels[:1]:
-                yield Way(name, binding, labels, wanted.before)
+            way = Way(name, binding, wanted.labels[0], wanted.before)
+            for labels in wanted.labels if "Y" in way.roles else wanted.labels[:1]:
+                yield replace(way, labels=labels)
 
 
 def _handed(handed: Mapping[str, str], named: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
     """The roles that the learner's own code gives to arguments, but for those whose names say the same."""
-    known = {name: role for name, role in handed.items() if role in values or role == "Y"}
+    known = {
+        name: role
+        for name, role in handed.items()
+        if role in values or role in ("Y", "pair") or role.startswith(MADE)
+    }
     return {
         name: named[name] if name in named and values.get(named[name]) is values.get(role, name) else role
         for name, role in known.items()

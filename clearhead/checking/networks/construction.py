@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ from clearhead.checking.networks.making import Making
 from clearhead.checking.networks.names import says
 from clearhead.checking.slots import Slots, slots_of
 
+PLAIN = ("D", "H", "C", "rng")  # what is tried of every function before anything else
 POOL = ("D", "H", "C", "shape", "config", "made", "rng", "lr", "epochs", "batch", "reg", "seed", "log")
+_SIZES = ("D", "H", "C", "shape")
 OPTIONAL = ("D", "H", "C", "shape", "lr", "epochs", "batch", "reg", "log", "seed")
 
 
@@ -32,8 +34,10 @@ class Built:
     def sizes(self) -> dict[str, int]:
         """The sizes of the network and the number of examples, which is none of them."""
         sizes = {letter: self.slots.sizes[letter] for letter in "DHC"}
-        counts = (probes.NETWORK["N"], 11, 13, 17)
-        return {**sizes, "N": next(count for count in counts if count not in sizes.values())}
+        # At least as many as classes, so that each of these is the label of some example.
+        counts = itertools.chain([probes.NETWORK["N"]], itertools.count(11, 2))
+        fits = (count for count in counts if count >= sizes["C"] and count not in sizes.values())
+        return {**sizes, "N": next(fits)}
 
 
 def construct(learner: Learner) -> Built | None:
@@ -53,18 +57,16 @@ class _Search:
         self.wanted = {letter: probes.NETWORK[letter] for letter in "DHC"}
         self.spare: Built | None = None  # weights of nothing but zeros
         self.other: Built | None = None  # of other sizes
+        self.fails = False  # whether the class itself cannot be made
+        self.deadline = time.monotonic() + TRIES
 
     def of_wanted_sizes(self) -> Built | None:
-        deadline = time.monotonic() + TRIES
         for constructor in self._constructors():
-            if time.monotonic() > deadline:
-                break
-            for function in self._functions():
-                built = self._by(function, constructor)
+            for pool, function in itertools.product((PLAIN, POOL), self._functions()):
+                built = self._by(function, constructor, pool)
                 if built is not None:
                     return built
-                fails = self.learner.crashes.get("initialize", {}).get("line")
-                if not function and fails and self.other is None:
+                if (self.fails and self.other is None) or time.monotonic() > self.deadline:
                     break
         return None
 
@@ -74,7 +76,17 @@ class _Search:
         asked, sizes = self.other.making.asked, self.other.slots.sizes
         # A list of sizes may be in an order of its own.
         others = "shape" in asked and sorted(sizes.values()) != sorted(self.wanted.values())
-        return Built(self.other.making, self.other.slots, others or {"D", "H", "C"} <= asked)
+        misfit = (others or {"D", "H", "C"} <= asked) and self._told()
+        return Built(self.other.making, self.other.slots, misfit)
+
+    def _told(self) -> bool:
+        """Whether it is the names of the arguments that say which sizes were asked for."""
+        assert self.other is not None
+        making = self.other.making
+        given = [(making.constructor, ""), (making.binding, making.function)]
+        roles = {a.name: a.role for binding, name in given if binding for a in self.learner.arguments(name)}
+        sized = {**making.constructor, **making.binding}
+        return all(roles.get(name) == role for name, role in sized.items() if role in _SIZES)
 
     def by_training(self) -> Built | None:
         """Parameters that only training makes, as scikit-learn has it: train at a rate of nothing."""
@@ -91,26 +103,29 @@ class _Search:
     def _constructors(self) -> Iterator[dict[str, str]]:
         if self.learner.bare:
             return iter([{}])
-        return bindings(self.learner.arguments(), [*POOL, "X", "Y"], OPTIONAL, 400)
+        return itertools.chain(*(self._bindings("", pool) for pool in (PLAIN, (*POOL, "X", "Y"))))
 
     def _functions(self) -> list[str]:
         """Initialising functions; "" is the class alone, whose arguments leave only what is named so."""
         named = self.learner.ways("initialize")
         if self.learner.bare:
             return named
-        if self.learner.arguments():
+        if any(argument.required for argument in self.learner.arguments()):
             named = [name for name in named if says(name, "initialize")]
         return ["", *named]
 
-    def _by(self, function: str, constructor: dict[str, str]) -> Built | None:
+    def _by(self, function: str, constructor: dict[str, str], pool: Sequence[str]) -> Built | None:
         """What one function makes that is of the wanted sizes; anything else is kept for later."""
-        ways = bindings(self.learner.arguments(function), POOL, OPTIONAL, 400) if function else iter([{}])
-        for binding in ways:
+        for binding in self._bindings(function, pool) if function else ({},):
+            if time.monotonic() > self.deadline:
+                return None
             making = Making(function, binding, constructor)
+            self.fails = False
             try:
                 thing = making.make(self.learner, self.wanted, probes.NETWORK["N"])
             except Exception as error:
                 self.learner.crashed("initialize", error, function, binding if function else constructor)
+                self.fails = not function
                 continue
             slots = slots_of(thing, self.wanted)
             if slots is None:
@@ -121,6 +136,10 @@ class _Search:
             else:
                 return Built(making, slots)
         return None
+
+    def _bindings(self, function: str, pool: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Ways to call a function or the class: in all orders of a few, or in some of many."""
+        return bindings(self.learner.arguments(function), pool, OPTIONAL, 400)
 
     def _keep(self, making: Making, thing: Any) -> None:
         """Keep the first network of other sizes, or say what shapes there are in something that is none."""

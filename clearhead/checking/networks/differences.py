@@ -22,6 +22,8 @@ def differences(network: Network, send: Send, reg: float = 0.0) -> None:
     """Send central differences of the loss, along one random direction for each parameter."""
     if not {"loss", "forward"} <= network.plan.ways.keys():
         return
+    if reg and network.plan.names("loss") & {*network.learner.subject.helpers}:
+        return  # It knows of no penalty, which is added elsewhere.
     try:
         slopes = {
             f"{number}/{role}": np.array([slope])

@@ -48,7 +48,7 @@ def _overflow(network: Network) -> Any:
 
 def _loss_of_zero(network: Network, way: Way, number: int) -> dict[str, Any]:
     """The loss where a label has no probability, and the probabilities where they are made on the way."""
-    roles = set(way.binding.values())
+    roles = way.roles
     if roles & {"X", "cache"} or not roles & {"y", "z2"}:
         thing, values = _large(network)
         if "forward" in network.plan.ways:
@@ -85,11 +85,19 @@ def _aliases(network: Network) -> dict[str, Any]:
     kept = [np.array(value) for _, value in flat(first)]
     parts = first if isinstance(first, tuple) else (first,)
     shared = any(part is container for part in parts for container in containers)
-    grown = network.learner.bare and {path for path, _ in arrays_in(thing)} != before
+    grown = _is_shared(network, thing) and {path for path, _ in arrays_in(thing)} != before
     network.call(thing, way, network.given(thing, {**values, "X": others["X"]}))
     pairs = zip(flat(first), kept, strict=False)
     changed = [path for (path, value), old in pairs if not np.array_equal(value, old, equal_nan=True)]
     return {"alias_changed": changed, "alias_same": shared or grown}
+
+
+def _is_shared(network: Network, thing: Any) -> bool:
+    """Whether what holds the parameters is the caller's, or is an attribute under two names."""
+    holder = network.slots.paths["W1"][0][:-1]
+    kept = list(getattr(thing, "__dict__", {}).items())
+    named = [value for key, value in kept if holder == (f".{key}",) and isinstance(value, dict)]
+    return network.learner.bare or any(sum(value is each for _, value in kept) > 1 for each in named)
 
 
 def _containers(network: Network, thing: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Finding the forward pass, and the biases that it follows."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,41 +10,64 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.contents import Path, arrays_in, flat, placed, said_path
 from clearhead.checking.networks.attempts import Attempt, Wanted, attempts
+from clearhead.checking.networks.learner import LABELS
 from clearhead.checking.networks.network import Network
 
-WANTED = Wanted("forward", ("X", "params", "W1", "b1", "W2", "b2", "reg"), before="new")
+POOL = ("X", "params", "W1", "b1", "W2", "b2", "reg")
+WANTED = Wanted("forward", POOL, before="new")
+WITH_LABELS = Wanted("forward", ("X", "Y", *POOL[1:]), labels=LABELS, before="new")  # It makes the loss too.
 
 
 def find_forward(network: Network) -> None:
-    """The function that makes a row for each example and a column for each class, or at least a row."""
+    """The forward pass, if need be with weights whose axes are exchanged."""
+    sizes = network.sizes
+    if _find_forward(network) or len({*sizes.values()}) < len(sizes):
+        return
+    vague = network.plan.ways.get("forward")
+    for roles in ({"W1", "W2"}, {"W1"}, {"W2"}):
+        network.slots.turned = roles
+        if _find_forward(network, vague=False):
+            return
+    network.slots.turned = set()
+    if vague is not None:
+        network.plan.ways["forward"] = vague
+
+
+def _find_forward(network: Network, vague: bool = True) -> bool:
+    """Find a function that makes a row for each example and a column for each class, or at least a row."""
     thing, _ = network.ready(probes.SEEDS[0])
     before = {said_path(path) for path, _ in arrays_in(thing)}
-    vague = None
+    rows = None
     for columns in (False, True):
         network.plan.columns = columns
         for attempt in _attempts(network, thing):
             if _has_output(network, attempt, before):
                 network.plan.ways["forward"] = [attempt.way]
-                return
-            if vague is None and _has_rows(network, attempt.made):
-                vague = columns, attempt.way
+                return True
+            if vague and rows is None and _has_rows(network, attempt.made):
+                rows = columns, attempt.way
     network.plan.columns = False
-    if vague is not None:
-        network.plan.columns, network.plan.ways["forward"] = vague[0], [vague[1]]
+    if rows is not None:
+        network.plan.columns, network.plan.ways["forward"] = rows[0], [rows[1]]
+    return False
 
 
 def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
     given = network.values(network.drawn(probes.SEEDS[0]), thing)
     names = network.learner.ways("forward", "loss")
-    return (each for each in attempts(network, WANTED, names, thing, given) if "X" in each.roles)
+    # An instance has its parameters: what else there is are labels.
+    kinds = (WANTED, WITH_LABELS) if network.learner.bare else (WITH_LABELS,)
+    ways = (attempts(network, wanted, names, thing, given) for wanted in kinds)
+    return (each for each in itertools.chain(*ways) if "X" in each.roles)
 
 
 def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:
-    """Whether a call returned an output, or returned nothing and kept one where there was none before."""
+    """Whether a call returned an output, or a number at most and kept one where there was none before."""
     if any(value.dtype.kind == "f" for value in network.outputs_of(attempt.made)):
         return True
     kept = (path for path, value in arrays_in(attempt.thing) if network.is_output(value))
-    return attempt.made is None and any(said_path(path) not in before for path in kept)
+    numbers = attempt.made is None or all(value.size == 1 for _, value in flat(attempt.made))
+    return numbers and any(said_path(path) not in before for path in kept)
 
 
 def _has_rows(network: Network, made: Any) -> bool:

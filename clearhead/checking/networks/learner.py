@@ -1,14 +1,15 @@
 """A learner's program, loaded: its functions, and what became of calling them."""
 
+import ast
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
-from clearhead.checking.flows import calls_in
+from clearhead.checking.flows import calls_in, pairs_in
 from clearhead.checking.networks import names
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
@@ -16,9 +17,10 @@ from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
+MADE = "made "  # begins the roles of instances of the learner's own classes
 TRIES = 4.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.
-_FORM = r"indices|integer|iterable|subscriptable|out of range"
+_FORM = r"indices|integer|iterable|subscriptable|out of range|unpack"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Way:
     binding: dict[str, str] = field(default_factory=dict)
     labels: str = ""
     before: str = ""
+
+    @property
+    def roles(self) -> set[str]:
+        """What the function is given; a pair, and what is made for it, has examples with their labels."""
+        roles = set(self.binding.values())
+        whole = any(role == "pair" or role.startswith(MADE) for role in roles)
+        return roles | {"X", "Y"} if whole else roles
 
 
 class Learner:
@@ -42,11 +51,13 @@ class Learner:
             for recorder in (None, self.recorder)
         )
         self.subject = self.plain
-        names = {name: [a.name for a in self.arguments(name)] for name in self.plain.functions}
+        known = (*self.plain.functions, *self.plain.helpers)
+        names = {name: [a.name for a in self.arguments(name)] for name in known}
         self.calls = calls_in(source.tree, names)
+        self.pairs = pairs_in(source.tree, self.calls)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
-        self.ran: set[str] = set()  # kinds of which some call did not fail
+        self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail
 
     def count(self, examples: int) -> None:
         """Give constants that would count the examples of data that are not here the number of ours."""
@@ -75,6 +86,11 @@ class Learner:
         found = names.ways(self.subject.functions, kind, *others)
         return [name for name in found if name not in self.unwritten]
 
+    def called_within(self, names: Sequence[str]) -> list[str]:
+        """Of some functions those that others of them call."""
+        inner = {c.function for c in self.calls for name in names if c.caller == name != c.function}
+        return [name for name in names if name in inner]
+
     def arguments(self, name: str = "") -> list[Argument]:
         """The arguments of a function; without a name, those of the class."""
         return arguments_of(self.subject.unbound(name) if name else self.subject.type)
@@ -98,11 +114,23 @@ class Learner:
         arguments = self.arguments(name) if callable_ else []
         got = all(_agrees(a.role, (binding or {}).get(a.name, a.role)) for a in arguments)
         named = callable_ and got and _told(arguments) and (not name or names.says(name, kind))
+        named = named and (self.bare or _told(self.arguments()))
         missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
-        blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message)
+        blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message) or self._kept(message)
         line = line_of(error, self.source.name)
         crash = {"line": line, "message": message, "function": name, "sure": named and not blamed}
         self.crashes.setdefault(kind, crash)
+
+    def _kept(self, message: str) -> bool:
+        """Whether what an exception misses is kept by another function, which was not called before."""
+        missed = re.search(r"has no attribute '(\w+)'|KeyError: '(\w+)'", message)
+        name = missed and (missed[1] or missed[2])
+        return name is not None and any(
+            name in (getattr(part, "attr", ""), getattr(getattr(part, "slice", None), "value", ""))
+            for node in self.program.body
+            for part in ast.walk(node)
+            if isinstance(getattr(part, "ctx", None), ast.Store)
+        )
 
 
 def _agrees(named: str, given: str) -> bool:

@@ -1,5 +1,6 @@
 """A learner's network that can be made, given a probe's numbers, and called."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -8,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import NETWORK, call
+from clearhead.checking.binding import NETWORK, arguments_of, bindings, call
 from clearhead.checking.contents import arrays_in, flat, parts_of, said_path, shape_of
 from clearhead.checking.flows import Origin
 from clearhead.checking.networks.construction import Built
-from clearhead.checking.networks.learner import LABELS, Learner, Way
+from clearhead.checking.networks.learner import LABELS, MADE, Learner, Way
 from clearhead.checking.networks.making import forms_of_labels, turned
 from clearhead.checking.networks.pool import gradients_of, values_of
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet
+
+COMPANION = ("params", "lr", "X", "Y", "batch", "reg", "epochs")  # what an instance beside a network may want
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Network:
         columns, count = self.plan.columns, len(drawn["X"])
         values = {
             "X": turned(drawn["X"], columns), **forms_of_labels(drawn, columns),
-            "shares": turned(drawn["shares"], columns),
+            "shares": turned(drawn["shares"], columns), "guess": drawn["shares"].argmax(axis=1),
             "lr": probes.RATE, "reg": 0.0, "epochs": 1, "batch": count, "N": count, "log": 1, "seed": 0,
             "rng": np.random.default_rng(0),
             **{letter: self.sizes[letter] for letter in "DHC"},
@@ -110,7 +113,27 @@ class Network:
     def call(self, thing: Any, way: Way, values: Mapping[str, Any]) -> Any:
         """What a function makes of values, called in one of its ways."""
         with quiet():
-            return call(self.learner.subject.function(thing, way.name), way.binding, dict(values))
+            known = {**values, "pair": (values.get("X"), values.get("Y"))}
+            for role in way.binding.values():
+                if role.startswith(MADE):
+                    known[role] = self._companion(role.removeprefix(MADE), thing, known)
+            return call(self.learner.subject.function(thing, way.name), way.binding, known)
+
+    def _companion(self, kind: str, thing: Any, values: Mapping[str, Any]) -> Any:
+        """An instance of one of the learner's own classes that works with a network."""
+        parameters = getattr(thing, "parameters", None)
+        known = {**values, "params": parameters() if callable(parameters) else thing}
+        made = self.learner.subject.loaded.names[kind]
+        for binding in bindings(arguments_of(made), COMPANION, COMPANION, 20):
+            with contextlib.suppress(Exception):
+                return call(made, binding, known)
+        return None
+
+    def rated(self, way: Way) -> bool:
+        """Whether something that a function is handed knows the learning rate."""
+        kinds = [role.removeprefix(MADE) for role in way.binding.values() if role.startswith(MADE)]
+        classes = [self.learner.subject.loaded.names[kind] for kind in kinds]
+        return any(argument.role == "lr" for each in classes for argument in arguments_of(each))
 
     def forward(self, thing: Any, values: dict[str, Any]) -> Any:
         """What the forward pass returns; the values get from it what later functions may ask for."""
@@ -120,7 +143,9 @@ class Network:
 
     def handed(self, name: str) -> dict[str, str]:
         """The roles of what the learner's own code hands to a function, by the first call that tells."""
-        known: dict[str, str] = {}
+        known: dict[str, str] = dict.fromkeys(self.learner.pairs.get(name, ()), "pair")
+        for argument, kind in self.learner.program.companions.get(name, {}).items():
+            known[argument] = f"{MADE}{kind}"
         for call_ in self.learner.calls:
             for argument, origin in call_.origins.items() if call_.function == name else ():
                 role = self._role(origin, call_.scope)

@@ -41,7 +41,7 @@ def _ways(network: Network, kind: str) -> list[Way]:
 
 def _failure(network: Network, error: BaseException) -> dict[str, Any]:
     message, line = said(error), line_of(error, network.learner.source.name)
-    unsure = re.search(r"indices|integer|iterable|Stub|Configuration", message)
+    unsure = re.search(r"indices|integer|iterable|unpack|Stub|Configuration", message)
     return {"line": line, "message": message, "sure": not unsure}
 
 
@@ -66,7 +66,7 @@ class _Call:
 
     def run(self, send: Send, number: int, recorded: bool) -> None:
         """Make the call, and send what it made, or the values on its way."""
-        begun = self._begun() if self.network.making.late and self.kind == "once" else {}
+        begun = self._begun() if self.kind == "once" else {}
         before, inputs = cloned(self.thing), copies(self.values)
         made = self._made(recorded)
         header = {"seed": self.seed, "kind": self.kind, "variant": number, "out": digest(made)}
@@ -90,12 +90,23 @@ class _Call:
             self.network.learner.recorder.on = False
 
     def _begun(self) -> Mapping[str, Any]:
-        """The parameters that training makes itself: from the same random numbers, at a rate of nothing."""
+        """The parameters that training makes itself, whichever there were before; none if it makes none."""
+        network = self.network
+        if not (network.making.late or _rated(network, self.way)):
+            return {}
+        begun = self._at_no_rate(cloned(self.thing))
+        other = cloned(self.thing)
+        network.slots.fill(other, network.drawn(self.seed + 50))
+        again = self._at_no_rate(other)
+        return begun if all(np.array_equal(begun[role], again[role]) for role in begun) else {}
+
+    def _at_no_rate(self, thing: Any) -> dict[str, Any]:
+        """The parameters of an instance after training at a rate of nothing, from the same random numbers."""
+        network = self.network
         seed_all(self.seed)
-        set_rate(self.thing, 0.0)
-        self.network.call(self.thing, self.way, {**self.values, "lr": 0.0})
-        set_rate(self.thing, probes.RATE)
-        return {role: np.array(value, float) for role, value in self.network.slots.get(self.thing).items()}
+        set_rate(thing, 0.0)
+        made = network.call(thing, self.way, {**network.given(thing, self.values), "lr": 0.0})
+        return {role: np.array(value, float) for role, value in network.updated(thing, made).items()}
 
     def _after(self, made: Any) -> Mapping[str, Any]:
         if self.kind == "once" and self.network.learner.bare and not set(self.way.binding.values()) & GIVEN:
@@ -108,7 +119,7 @@ class _Call:
 def _rated(network: Network, way: Way) -> bool:
     """Whether the probe's learning rate is known to have been given."""
     asked = set(network.making.constructor.values())
-    return "lr" in way.binding.values() or bool(asked & {"lr", "config"})
+    return "lr" in way.binding.values() or bool(asked & {"lr", "config"}) or network.rated(way)
 
 
 def _rates(network: Network, thing: Any) -> list[float]:

@@ -34,7 +34,6 @@ def understood(network: Network) -> dict[str, Any]:
     """What was found out, as it is sent."""
     learner, plan, slots = network.learner, network.plan, network.slots
     functions = {kind: ways[0].name for kind, ways in plan.ways.items()}
-    known = plan.ways.keys() | learner.ran
     return {
         "part": "understood",
         "sizes": network.sizes,
@@ -46,11 +45,16 @@ def understood(network: Network) -> dict[str, Any]:
         "shapes": {role: list(shape) for role, shape in slots.shapes.items()},
         "paths": {role: said_path(paths[0]) for role, paths in slots.paths.items()},
         "flipped": slots.flipped,
+        "turned": sorted(slots.turned),
         "leftover": _leftover(network),
         "misfit": network.misfit,
         "late": bool(network.making.late),
         "moves": plan.moves,
-        "crashes": {kind: crash for kind, crash in learner.crashes.items() if kind not in known},
+        "crashes": {
+            kind: crash
+            for kind, crash in learner.crashes.items()
+            if kind not in plan.ways and (kind, crash["function"]) not in learner.ran
+        },
         "unwritten": sorted(learner.unwritten),
         "text": _hints(network),
         "sites": [site.row() for site in learner.recorder.sites],
@@ -63,14 +67,17 @@ def _lines(network: Network) -> dict[str, int]:
     prefix = f"{program.name}." if program.name else ""
     return {
         name: program.lines.get(prefix + name, program.lines.get(name, 0))
-        for name in network.learner.subject.functions
+        for name in (*network.learner.subject.functions, *network.learner.subject.helpers)
     }
 
 
 def _hints(network: Network) -> list[str]:
     """Words of the program that tell what it was meant to be."""
-    text = "\n".join(ast.unparse(node) for node in network.learner.program.body)
-    return [word for word in ("softmax", "outer") if word in text.lower()]
+    body = network.learner.program.body
+    text = "\n".join(ast.unparse(node) for node in body).lower()
+    calls = (part.func for node in body for part in ast.walk(node) if isinstance(part, ast.Call))
+    called = any("softmax" in ast.unparse(function).lower() for function in calls)
+    return [*(word for word in ("softmax", "outer") if word in text), *(["softmax()"] if called else [])]
 
 
 def _leftover(network: Network) -> list[list[Any]]:

@@ -59,7 +59,7 @@ def find_backward(network: Network) -> None:
         if score > best:
             best = score
             plan.ways["backward"], plan.labels = [attempt.way], attempt.way.labels
-            plan.moves = len(moved) == len(network.slots.paths)
+            plan.moves = bool(moved)
         if best == RETURNED or sure:
             return
 
@@ -100,7 +100,8 @@ def find_step(network: Network) -> None:
     if plan.moves and backward is not None:
         plan.ways["step"] = [backward]
         return
-    for name in learner.ways("step"):
+    within = learner.called_within(learner.ways("train"))
+    for name in [*learner.ways("step"), *within]:
         for before, pool in STEP.items():
             if name in plan.names("backward") or (before == "backward" and backward is None):
                 continue
