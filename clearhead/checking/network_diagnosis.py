@@ -31,7 +31,7 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     judge_loss(answer, reading, verdict)
     judge_backward(answer, reading, verdict)
     if "backward" not in verdict.checks:
-        _diagnose_whole(parts, verdict, is_made=True)
+        _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
     judge_penalty(answer, verdict)
     judge_training(answer, verdict)
     judge_accuracy(answer, reading, verdict)

@@ -62,7 +62,7 @@ def answer_of_whole(parts: Sequence[tuple[Any, Any]]) -> NetworkAnswer | None:
     for seed, update in zip(probes.SEEDS, known, strict=True):
         data, arrays = wholes[seed]
         made += _observed(seed, update, [] if "lr" in data["roles"] else _rates(lines))
-        made.append(({**data, "part": "records", "kind": "once", "out": []}, arrays))
+        made.append(({**data, "part": "records", "kind": "once", "out": [], "as_seen": True}, arrays))
     made.append(_trained(*wholes[probes.SEEDS[0]]))
     answer = NetworkAnswer(made)
     for values, (data, _), update in zip(answer.values, wholes.values(), known, strict=True):

@@ -15,7 +15,7 @@ from clearhead.checking.networks.observing import initial, observe
 from clearhead.checking.networks.sending import Send
 from clearhead.checking.networks.training import train
 from clearhead.checking.networks.understanding import understand, understood
-from clearhead.checking.networks.whole import train_whole
+from clearhead.checking.networks.whole import built_by_training, train_whole
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import quiet
@@ -42,11 +42,15 @@ class NetworkRun:
         if built is None:
             crash = learner.crashes.get("initialize", {"line": 0, "message": ""})
             self.send({"part": "crash", "phase": "initialize", **crash}, {})
-            train_whole(learner, None, self.send)
-            return
+            trial = train_whole(learner, None, self.send)
+            built = built_by_training(learner, trial) if trial is not None and learner.bare else None
+            if built is None:
+                return
         network = Network(learner, built)
         learner.count(network.sizes["N"])
         understand(network)
+        if network.making.whole:  # As a whole, already.
+            network.plan.ways.pop("train", None)
         self.send(understood(network), {})
         self._observe(network)
 
@@ -60,7 +64,8 @@ class NetworkRun:
         for seed in probes.SEEDS:
             observe(network, self.send, seed)
         for look in (initial, edges, differences, regularised, train):
-            look(network, self.send)
+            if look is not initial or not network.making.whole:
+                look(network, self.send)
         self.send({"part": "end", "missed": sorted(Stub.touched)}, {})
-        if not self._is_plain(network):
+        if not network.making.whole and not self._is_plain(network):
             train_whole(network.learner, network, self.send)

@@ -26,6 +26,7 @@ class Making:
     binding: dict[str, str] = dataclasses.field(default_factory=dict)
     constructor: dict[str, str] = dataclasses.field(default_factory=dict)
     late: str = ""
+    whole: bool = False  # trained as a whole, which bare functions have their parameters from
 
     @property
     def asked(self) -> set[str]:
@@ -39,7 +40,9 @@ class Making:
         with quiet():
             thing = learner.subject.make(**{name: values[role] for name, role in self.constructor.items()})
             if learner.bare:
-                thing.params = self._initialise(learner, thing, values)
+                thing.params = self._initialise(
+                    learner, thing, {**values, "Y": values[self.late or "one-hot"]}
+                )
             elif self.late:
                 set_rate(thing, 0.0)
                 self._initialise(learner, thing, {**values, "lr": 0.0, "Y": values[self.late]})

@@ -8,16 +8,16 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.binding import bindings, call
-from clearhead.checking.networks.construction import OPTIONAL, POOL
+from clearhead.checking.networks.construction import OPTIONAL, POOL, Built
 from clearhead.checking.networks.learner import LABELS, Learner
-from clearhead.checking.networks.making import forms_of_labels, turned, values_to_make
+from clearhead.checking.networks.making import Making, forms_of_labels, turned, values_to_make
 from clearhead.checking.networks.network import Network
 from clearhead.checking.networks.script import Script
 from clearhead.checking.networks.sending import Send
@@ -41,6 +41,7 @@ class Trial(NamedTuple):
     columns: bool
     labels: str
     function: str = ""
+    binding: Mapping[str, str] = MappingProxyType({})
     roles: frozenset[str] = frozenset()
 
     def values(self, seed: int, sizes: Sizes) -> dict[str, Any]:
@@ -58,13 +59,13 @@ class Trial(NamedTuple):
         return recorded(recorder, functools.partial(self.run, self.values(seed, sizes), sizes))
 
 
-def train_whole(learner: Learner, network: Network | None, send: Send) -> None:
-    """Send the records of the first training that runs, on the examples of each seed."""
+def train_whole(learner: Learner, network: Network | None, send: Send) -> Trial | None:
+    """Send the records of the first training that runs, on the examples of each seed; it is returned."""
     deadline = time.monotonic() + MOST * SECONDS
     recorder = learner.recorder
     for trial in _trials(learner, network):
         if time.monotonic() > deadline:
-            return
+            break
         sizes = _trained(recorder, trial)
         for seed in probes.SEEDS if sizes else ():
             if seed == probes.SEEDS[0] or trial.record(recorder, seed, sizes):
@@ -73,7 +74,18 @@ def train_whole(learner: Learner, network: Network | None, send: Send) -> None:
                 header = {"part": "whole", "seed": seed, "sizes": dict(sizes), "function": trial.function}
                 send({**header, "roles": sorted(trial.roles), "sites": sites, **meta}, arrays)
         if sizes:
-            return
+            return trial._replace(sizes=sizes)
+    return None
+
+
+def built_by_training(learner: Learner, trial: Trial) -> Built | None:
+    """The parameters that a bare function returns once it has trained; None if it returns none."""
+    making = Making(trial.function, dict(trial.binding), {}, trial.labels, whole=True)
+    try:
+        slots = slots_of(making.make(learner, trial.sizes, probes.NETWORK["N"]), trial.sizes)
+    except Exception:
+        return None
+    return Built(making, slots) if slots is not None else None
 
 
 def _trained(recorder: Recorder, trial: Trial) -> Sizes:
@@ -134,7 +146,7 @@ def _trials(learner: Learner, network: Network | None) -> Iterator[Trial]:
                 return network.call(thing, way, {**others, **values})
 
         roles = frozenset(way.binding.values())
-        yield Trial(again, network.sizes, network.plan.columns, way.labels, way.name, roles)
+        yield Trial(again, network.sizes, network.plan.columns, way.labels, way.name, way.binding, roles)
     yield from _scripts(learner)
 
 
@@ -149,7 +161,7 @@ def _calls(learner: Learner) -> Iterator[Trial]:
             run = functools.partial(_call, learner, constructor, name, binding)
             forms = LABELS if "X" in roles else ()
             for columns, labels in itertools.product((False, True), forms):
-                yield Trial(run, probes.NETWORK, columns, labels, name, roles)
+                yield Trial(run, probes.NETWORK, columns, labels, name, binding, roles)
 
 
 def _call(
