@@ -5,6 +5,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.attention_answer import AttentionAnswer, Reading
+from clearhead.checking.attention_meanings import HIDDEN, meaning_of
 from clearhead.checking.attention_places import mask_line
 from clearhead.checking.attention_weights import role_of
 from clearhead.checking.findings import Finding, Verdict
@@ -68,11 +69,16 @@ def _judge_chance(answer: AttentionAnswer, verdict: Verdict) -> None:
 
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
     """Whether a query that may attend to nothing becomes nan."""
-    nothing = answer.part("edges")[1].get("nothing")
+    if not answer.mask_names:
+        return
+    name = answer.mask_names[0]
+    hides = "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids()
+    hides = hides or meaning_of(answer.lines, name).true == HIDDEN
+    nothing = answer.part("edges")[1].get("nothing hidden" if hides else "nothing")
     if nothing is None or np.isfinite(nothing).all():
         return
     filled = answer.lines.first(r"-?\s*inf\b|finfo")
-    line = filled or (mask_line(answer, reading.explanation) if reading else answer.forward_line)
+    line = filled or (mask_line(answer, reading.explanation, name) if reading else answer.forward_line)
     verdict.add("masked_row", Finding("fully_masked_row_nan", "weights", line=line))
 
 
@@ -80,7 +86,7 @@ def _judge_batch(answer: AttentionAnswer, verdict: Verdict) -> None:
     """Whether a sequence alone gets what it got among others."""
     alone = answer.part("edges")[1].get("alone")
     outs = answer.outs("self")[0]
-    if alone is None or answer.tokens_first or not outs or alone.shape[1:] != outs[0].shape[1:]:
+    if alone is None or not outs or alone.shape[1:] != outs[0].shape[1:]:
         return
     if np.isfinite(alone).all() and not np.allclose(alone[0], outs[0][0], atol=CLOSE):
         verdict.check("batch", "fail", "batch_leaks")

@@ -10,10 +10,10 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.attention_answer import STEPS, AttentionAnswer, Reading
+from clearhead.checking.attention_fills import ENOUGH, fill_of
 from clearhead.checking.attention_forms import any_same, nearest
 from clearhead.checking.attention_heads import accuse_across, attends_across
 from clearhead.checking.attention_layouts import Layout
-from clearhead.checking.attention_masks import ENOUGH, fill_of
 from clearhead.checking.attention_places import MASKS, TRIANGLE, Places, fill_line, placed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
@@ -26,8 +26,8 @@ CAUSAL = frozenset(
 )  # fmt: skip
 SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
 FAR_BELOW = -1e9
-# How many layouts are tried: with one mistake and with two, tokens first, heads within a token, unknown.
-ONE, TWO, TURNED, ACROSS, UNKNOWN = 14, 2, 6, 8, 12
+# How many layouts are tried: with one mistake and with two, heads within a token, unknown.
+ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
 
 Found = tuple[Layout, bool, list[Explanation]]
 
@@ -47,11 +47,7 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
         if across is not None:
             accuse_across(answer, verdict, *across)
             return None
-        found = (
-            _explained_tokens_first(answer, choices[:TURNED])
-            or _explained(answer, choices[:ONE], 1)
-            or _explained(answer, choices[:TWO], 2)
-        )
+        found = _explained(answer, choices[:ONE], 1) or _explained(answer, choices[:TWO], 2)
     if found is None:
         if choices[0].named:
             _say_unknown(answer, verdict, choices[:UNKNOWN])
@@ -71,15 +67,6 @@ def _explained(answer: AttentionAnswer, choices: Sequence[Layout], most: int) ->
         if found:
             return layout, causal, found
     return None
-
-
-def _explained_tokens_first(answer: AttentionAnswer, choices: Sequence[Layout]) -> Found | None:
-    """The same where tokens come before sequences: then everything is read so."""
-    answer.turn()
-    found = _explained(answer, choices, 0)
-    if found is None:
-        answer.turn()
-    return found
 
 
 def _explanations(answer: AttentionAnswer, layout: Layout, causal: bool, most: int) -> list[Explanation]:
@@ -135,7 +122,7 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
     if not reading.layout.roles["o"] and "output_projection_missing" not in said:
         verdict.add("output", _no_output_projection(answer, reading))
     triangle = answer.lines.always(TRIANGLE)  # Under an `if` it may be meant to be off.
-    if triangle and not reading.causal and not answer.mask_name:
+    if triangle and not reading.causal and not answer.mask_names:
         line = fill_line(answer) or triangle
         formula = answer.formula("weights")
         finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)

@@ -32,7 +32,7 @@ class Places:
             return self._of_projection(name)
         if mistake.id == "output_projection_missing":
             return self._of_output(name)
-        if mistake.id in ("causal_mask_reversed", "mask_hides_diagonal") and not self.answer.mask_name:
+        if mistake.id in ("causal_mask_reversed", "mask_hides_diagonal") and not self.answer.mask_names:
             line = self.answer.lines.first_own(TRIANGLE)
             if line:
                 return Site(line, 0, line, 0, "", "", "", "")
@@ -131,10 +131,10 @@ def fill_line(answer: AttentionAnswer) -> int:
     return answer.lines.first_own(r"masked_fill|where\(|inf\b")
 
 
-def mask_line(answer: AttentionAnswer, explanation: Explanation) -> int:
+def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "") -> int:
     """Where forward should have used its mask."""
     lines = answer.lines.all
-    word = answer.mask_name or "mask"
+    word = name or "mask"
     used = [
         n for n, text in enumerate(lines, 1)
         if n > answer.forward_line and not text.lstrip().startswith("#")

@@ -3,6 +3,8 @@
 Runs inside the sandbox, where torch is loaded already. It knows no right value.
 """
 
+import contextlib
+
 from clearhead.checking.attention_observing import Observing, Send
 from clearhead.checking.attention_parameters import repeated
 from clearhead.checking.attention_subject import AttentionSubject
@@ -18,12 +20,17 @@ class AttentionRun:
     def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
         self.program, self.send = program, send
         self.recorder = Recorder()
-        self.plain = Loaded(program, source, modules, None)
-        self.recorded = Loaded(program, source, modules, self.recorder)
         self.subject = AttentionSubject(program.name)
+        with self.subject.in_double():
+            self.plain = Loaded(program, source, modules, None)
+            self.recorded = Loaded(program, source, modules, self.recorder)
 
     def run(self) -> None:
         """Find out, then observe; each part is sent as soon as it is there."""
+        with self.subject.in_double():
+            self._run()
+
+    def _run(self) -> None:
         if self.plain.failed and self.program.name not in self.plain.names:
             line, message = self.plain.failed[0]
             self.send({"part": "crash", "phase": "definition", "line": line, "message": message}, {})
@@ -32,6 +39,8 @@ class AttentionRun:
         if not understanding.reached():
             self.send({"part": "crash", "phase": "forward", **understanding.crash}, {})
             return
+        with contextlib.suppress(Exception):
+            self.subject.find_order(self.plain)
         observing = Observing(self.subject, self.plain, self.recorded, self.recorder, self.send)
         module = self.subject.make(self.plain)
         self.send(
