@@ -136,7 +136,7 @@ class AttentionAnswer:
     def _unpacked(self) -> str:
         """The order in which a fused projection is named when it is taken apart, from the source's text."""
         name = r"(?:self\.)?(\w+)\s*"
-        for text in self.lines.all:
+        for text in self.lines.own:
             if found := re.match(rf"\s*{name},\s*{name},\s*{name}=", text):
                 roles = [role_of(part) for part in found.groups()]
                 if sorted(roles) == ["k", "q", "v"]:

@@ -73,10 +73,13 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         # Numbers that are added are one of two conventions, and prove nothing wrong.
         made = [
             account
-            for meaning in (ALLOWED, HIDDEN)
+            for meaning in ((ALLOWED, HIDDEN) if kind == "masked" else (ALLOWED,))
             for account in _accounts(answer, reading, outs, form, meaning, name)
             if account.right or kind == "masked"
         ]
+        if kind == "added" and made:
+            verdict.check("mask", "pass", "mask_right", {"name": name})
+            return
         accounts += made
         unexplained += [] if made or kind == "added" else [outs]
     right = [account for account in accounts if account.right]
@@ -145,7 +148,10 @@ def _accounts(
 def under(answer: AttentionAnswer, reading: Reading, allowed: Any, probe: int, kind: str = "self") -> Values:
     """What the first steps are made from, under a mask (B,A,T,S)."""
     known = answer.values(reading.layout, reading.causal, probe, kind)
-    return {**known, **masked(allowed * known["mask"])}
+    return {
+        **known, **masked(allowed * known["mask"]), "turned": allowed.swapaxes(-1, -2) * known["mask"],
+        "without": known["mask"],
+    }  # fmt: skip
 
 
 def explained_under(

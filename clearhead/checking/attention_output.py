@@ -14,6 +14,7 @@ from clearhead.checking.attention_fills import ENOUGH, fill_of
 from clearhead.checking.attention_forms import any_same, nearest
 from clearhead.checking.attention_heads import accuse_across, attends_across
 from clearhead.checking.attention_layouts import Layout
+from clearhead.checking.attention_orders import reordered_mistakes
 from clearhead.checking.attention_places import MASKS, TRIANGLE, Places, fill_line, placed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
@@ -41,7 +42,12 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
     if not choices:
         verdict.check("output", "not_checked", "not_understood")
         return None
-    found = _explained(answer, choices, 0)
+    named = [layout for layout in choices if layout.named]
+    found = (
+        _explained(answer, named, 0)
+        or (_explained(answer, named[:ONE], 1, SWAPS) if named and not choices[-1].named else None)
+        or _explained(answer, choices, 0)
+    )
     if found is None:
         across = attends_across(answer, choices[:ACROSS])
         if across is not None:
@@ -60,16 +66,20 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
     return reading
 
 
-def _explained(answer: AttentionAnswer, choices: Sequence[Layout], most: int) -> Found | None:
-    """The first layout, causal or not, with which at most so many mistakes explain the output."""
+def _explained(
+    answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
+) -> Found | None:
+    """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
     for layout, causal in itertools.product(choices, (False, True)):
-        found = _explanations(answer, layout, causal, most)
+        found = _explanations(answer, layout, causal, most, only)
         if found:
             return layout, causal, found
     return None
 
 
-def _explanations(answer: AttentionAnswer, layout: Layout, causal: bool, most: int) -> list[Explanation]:
+def _explanations(
+    answer: AttentionAnswer, layout: Layout, causal: bool, most: int, only: frozenset[str] = frozenset()
+) -> list[Explanation]:
     outs = answer.outs()
     values = [answer.values(layout, causal, probe) for probe in range(len(probes.SEEDS))]
 
@@ -80,8 +90,12 @@ def _explanations(answer: AttentionAnswer, layout: Layout, causal: bool, most: i
         fill = fill_of(answer.records(), values[0], answer.right)
         for known in values:
             known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
-    wrong = [mistake for mistake in mistakes_of("attention") if _is_possible(answer, mistake, layout, causal)]
+    wrong = [
+        mistake for mistake in (*mistakes_of("attention"), *reordered_mistakes())
+        if _is_possible(answer, mistake, layout, causal) and (not only or mistake.id in only)
+    ]  # fmt: skip
     found = explanations(STEPS, answer.right, wrong, values, fits, most)
+    found = [e for e in found if not _is_turned_twice(e)]
     if most == 1 and not layout.named and answer.kind == "self":
         # Without names a swap is no more than another reading.
         return [e for e in found if not SWAPS & _ids(e)] or found
@@ -105,11 +119,22 @@ def _ids(explanation: Explanation) -> set[str]:
 def _rank(answer: AttentionAnswer, explanation: Explanation) -> tuple[int, int, int]:
     """How likely an explanation is, then how much of it is seen among the records, then how short it is."""
     ids, upper = _ids(explanation), "triu" in answer.lines.text
-    likely = bool(ids & SWAPS) + 2 * ("mask_fill_too_small" in ids)
+    likely = (bool(ids & SWAPS) and not _is_turned(answer)) + 2 * ("mask_fill_too_small" in ids)
     likely += ("causal_mask_reversed" if upper else "mask_inverted") in ids
     records, values = answer.records(), explanation.values[0]
     seen = sum(records.made(values[name]) is not None for name in explanation.mistakes)
     return likely, seen, -len(explanation.mistakes)
+
+
+def _is_turned_twice(explanation: Explanation) -> bool:
+    """Whether scores and weights are transposed: that is a softmax over the queries."""
+    turned = [m for m in explanation.mistakes.values() if m.id == "attention_transposed"]
+    return len(turned) > 1
+
+
+def _is_turned(answer: AttentionAnswer) -> bool:
+    """Whether the source multiplies keys with queries, in that order."""
+    return bool(answer.lines.first_own(r"(?i)\bk\w*\s*@\s*q|(matmul|bmm)\(\s*k\w*\s*,\s*q"))
 
 
 # What is said
