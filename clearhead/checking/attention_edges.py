@@ -14,15 +14,26 @@ CLOSE = 1e-8
 _COPIED = r"\[\s*\w+ for _ in range|\] \* "  # [layer for _ in range(3)], [layer] * 3
 
 
+# A layer that is made where it is applied: nn.Linear(4, 4)(x).
+_MADE_IN_PASSING = r"\bnn\.(Linear|Conv1d|LayerNorm|Embedding)\([^()]*(\([^()]*\)[^()]*)*\)\("
+
+
 def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     """Whether the module knows each of its parameters, once."""
     parameters = answer.understood["parameters"]
     hidden = [name for name, _, _, known in parameters if not known]
     repeated = answer.understood.get("repeated", [])
+    applied = answer.lines.first_own(_MADE_IN_PASSING)
+    if applied and not hidden:
+        finding = Finding("parameters_unregistered", line=applied, values={"names": "nn.Linear"})
+        verdict.add("parameters", finding)
+        return
     if not hidden and not repeated:
         verdict.check("parameters", "pass", "parameters_right", {"count": len(parameters)})
         return
     stem = _stem((hidden or repeated)[0])
+    if hidden and any(known and _stem(name) == stem for name, _, _, known in parameters):
+        stem = hidden[0].rpartition(".")[2]  # The module is known, but not all that it has.
     finding = Finding("", line=answer.lines.assigned(stem), variable=f"self.{stem}")
     if hidden:
         finding.id = "parameters_unregistered"

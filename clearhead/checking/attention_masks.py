@@ -12,7 +12,7 @@ from clearhead.checking.attention_answer import STEPS, AttentionAnswer, Reading,
 from clearhead.checking.attention_fills import ENOUGH, fill_of
 from clearhead.checking.attention_forms import any_same
 from clearhead.checking.attention_meanings import ALLOWED, HIDDEN, Meaning, meaning_of
-from clearhead.checking.attention_places import mask_line, placed
+from clearhead.checking.attention_places import mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import spread
 from clearhead.checking.search import Explanation, explanations
@@ -114,6 +114,9 @@ def _say_right(
     inverted = next(mistake for mistake in mistakes_of("attention") if mistake.id == _CONVENTION)
     found = Explanation({"weights": inverted}, account.found[0].values)
     finding = placed(answer, inverted, "weights", found, "masked", form=account.form, argument=name)
+    if reading.causal:  # What is masked first is what comes after.
+        finding.line = mask_line(answer, reading.explanation, name)
+    finding.line = turned_line(answer, finding.line)
     _show(answer, reading, finding, account)
     if not meaning.true:  # Both conventions are in use: without a word on it neither is wrong.
         finding.level = "note"
@@ -139,10 +142,21 @@ def _accounts(
         allowed = spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
         values.append(under(answer, reading, allowed, probe))
     wrong = [m for m in mistakes_of("attention") if m.id.startswith("mask_") and m.id != _CONVENTION]
-    found = explained_under(
-        answer, reading, outs, values, wrong, answer.records("masked", form=form, argument=name)
-    )
+    records = answer.records("masked", form=form, argument=name)
+    found = explained_under(answer, reading, outs, values, wrong, records)
+    if reading.causal and not found:
+        found = _unmasked(answer, reading, outs)
     return [Account(form, meaning, found, outs)] if found else []
+
+
+def _unmasked(answer: AttentionAnswer, reading: Reading, outs: Outs) -> list[Explanation]:
+    """What explains the outputs where the causal mask stays, and the other one is left out."""
+    B, T = answer.sizes["B"], answer.sizes["T"]
+    everything = np.ones((B, reading.layout.A, T, T))
+    values = [under(answer, reading, everything, probe) for probe in range(len(outs))]
+    found = explained_under(answer, reading, outs, values, [], Records([]))
+    discarded = next(mistake for mistake in mistakes_of("attention") if mistake.id == "mask_discarded")
+    return [Explanation({"weights": discarded}, found[0].values)] if found else []
 
 
 def under(answer: AttentionAnswer, reading: Reading, allowed: Any, probe: int, kind: str = "self") -> Values:
@@ -150,7 +164,6 @@ def under(answer: AttentionAnswer, reading: Reading, allowed: Any, probe: int, k
     known = answer.values(reading.layout, reading.causal, probe, kind)
     return {
         **known, **masked(allowed * known["mask"]), "turned": allowed.swapaxes(-1, -2) * known["mask"],
-        "without": known["mask"],
     }  # fmt: skip
 
 
@@ -176,6 +189,8 @@ def explained_under(
         if found and not found[0].mistakes:
             return found[:1]
         found = [e for e in found if value > ENOUGH or id_of(e) != "mask_fill_too_small"]
+        if not np.isfinite(outs[0][0]).all():  # Then something is hidden.
+            found = [e for e in found if id_of(e) != "mask_discarded"]
         if found:
             is_product = answer.lines.first_own(_PRODUCT)
             seen = bool(fill) or (fill == 0 and not is_product)
@@ -202,8 +217,8 @@ def _accuse(
     best = account.found[0]
     name, mistake = next(iter(best.mistakes.items()))
     finding = placed(answer, mistake, name, best, "masked", form=account.form, argument=argument)
-    if mistake.id == "mask_discarded":
-        finding.line = mask_line(answer, reading.explanation, argument) or finding.line
+    if mistake.id in ("mask_discarded", "mask_on_queries"):
+        finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
         finding.variable = argument
     finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
     _show(answer, reading, finding, account)

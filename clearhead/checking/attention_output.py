@@ -55,7 +55,8 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
             return None
         found = _explained(answer, choices[:ONE], 1) or _explained(answer, choices[:TWO], 2)
     if found is None:
-        if choices[0].named:
+        chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
+        if choices[0].named and not chance:
             _say_unknown(answer, verdict, choices[:UNKNOWN])
         else:  # Which projection is whose was guessed, and may have been guessed wrongly.
             verdict.check("output", "not_checked", "not_understood")

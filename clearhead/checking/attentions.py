@@ -5,6 +5,7 @@ Runs inside the sandbox, where torch is loaded already. It knows no right value.
 
 import contextlib
 
+from clearhead.checking.attention_dropped import dropped
 from clearhead.checking.attention_observing import Observing, Send
 from clearhead.checking.attention_parameters import repeated
 from clearhead.checking.attention_subject import AttentionSubject
@@ -49,6 +50,7 @@ class AttentionRun:
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),
+                "dropped": dropped(self.program.body),
             },
             {},
         )  # fmt: skip
