@@ -1,5 +1,7 @@
 """What an attention does at the edges: missed parameters, chance in use, one sequence alone, empty rows."""
 
+import re
+
 import numpy as np
 
 from clearhead.checking import probes
@@ -25,7 +27,9 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     repeated = answer.understood.get("repeated", [])
     applied = answer.lines.first_own(_MADE_IN_PASSING)
     if applied and not hidden:
-        finding = Finding("parameters_unregistered", line=applied, values={"names": "nn.Linear"})
+        layer = re.search(_MADE_IN_PASSING, answer.lines.own[applied - 1])
+        names = f"nn.{layer[1]}" if layer else ""
+        finding = Finding("parameters_unregistered", line=applied, values={"names": names})
         verdict.add("parameters", finding)
         return
     if not hidden and not repeated:

@@ -142,7 +142,7 @@ def _with_output(made: Arrays, out: Weight | None, seed: int, A: int, M: int, tu
     """The values with Wo (M,AK) and bo, which leave all as it is where there is no such projection."""
     AK = len(made["Wq"])
     if out is None:
-        return {**made, "Wo": np.eye(M, AK), "bo": np.zeros(M)}
+        return {**made, "Wo": np.eye(AK), "bo": np.zeros(AK)}
     matrices = out.matrices(seed)
     matrix = matrices[0]
     if len(matrices) > 1:

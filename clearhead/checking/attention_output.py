@@ -187,6 +187,7 @@ def _no_output_projection(answer: AttentionAnswer, reading: Reading) -> Finding:
     line = last.site.line if last else match.record.site.line if match else answer.forward_line
     finding = Finding("output_projection_missing", "output", line=line, yours="output = reshape(merged)")
     finding.expected = answer.formula("output")
+    finding.level = "note"  # It may be done by whoever takes what is returned, as in BERT.
     return finding
 
 

@@ -37,6 +37,7 @@ class AttentionSubject:
         self.named: dict[str, Any] = {}
         self.inputs: Roles = []
         self.flags: dict[str, bool] = {}  # of forward's arguments
+        self.open_mask: tuple[str, str, bool] | None = None  # the kind that hides nothing
         self.tokens_first = False  # tokens, then the sequences of a batch, as in older code
 
     @property
@@ -91,9 +92,9 @@ class AttentionSubject:
         return parameters_of(module, self.sizes["M"], self.sizes["T"])
 
     def fits(self, module: Any) -> bool:
-        """Whether a module takes tokens as long as ours, as far as its parameters tell."""
+        """Whether a module takes tokens as long as ours, as far as its first parameter tells."""
         shapes = [p.tensor.shape for p in self.parameters(module) if p.tensor.dim() >= 2]
-        return not shapes or any(self.sizes["M"] in shape for shape in shapes)
+        return not shapes or self.sizes["M"] in shapes[0]
 
     def read_sizes(self, module: Any, loaded: Loaded) -> None:
         """Take over the sizes that the code fixes, from its parameters and its own numbers."""
@@ -142,11 +143,12 @@ class AttentionSubject:
 
     def _called_with_open_masks(self, module: Any, named: dict[str, Any]) -> Any:
         """What code returns that cannot do without a mask, when that hides nothing."""
-        for values, form, hides in itertools.product(("bool", "int"), FORMS, (False, True)):
+        ways = itertools.product(("bool", "int"), FORMS, (False, True))
+        for way in [self.open_mask] if self.open_mask else ways:
             with contextlib.suppress(Exception):
-                mask = self._open_mask(form, values, hides)
-                out = module(**named | dict.fromkeys(self.mask_arguments, mask))
+                out = module(**named | dict.fromkeys(self.mask_arguments, self._hiding_nothing(*way)))
                 if not any(self._is_blind(made) for made in self.outputs(out)[:1]):
+                    self.open_mask = way
                     return out
         raise ValueError("no mask is taken that hides nothing")
 
@@ -166,9 +168,9 @@ class AttentionSubject:
                 named[name] = (masks or {}).get(name)
         return named | self.flags
 
-    def _open_mask(self, form: str, values: str, hides: bool) -> Any:
+    def _hiding_nothing(self, values: str, form: str, true_hides: bool) -> Any:
         B, T = self.sizes["B"], self.sizes["T"]
-        return self.mask(np.full((B, T, T), not hides), form, values)
+        return self.mask(np.full((B, T, T), not true_hides), form, values)
 
     @contextlib.contextmanager
     def in_double(self) -> Iterator[None]:

@@ -55,6 +55,8 @@ class Understanding:
             return False
         if not named or (self._is_told(named) and not self.subject.fits(module)):
             self.subject.read_sizes(module, self.loaded)
+            if (other := self._resized(named)) != named:
+                return self._is_right(other)
         ways = forward_ways(arguments_of(module.forward))
         return any(self._comes_through(module, inputs) for inputs in ways)
 
@@ -70,6 +72,11 @@ class Understanding:
             return True
         self.crash.setdefault("shape", [list(value.shape) for value in subject.tensors(out)][:3])
         return False
+
+    def _resized(self, named: dict[str, Any]) -> dict[str, Any]:
+        """The same way with the sizes that the code fixes."""
+        sizes, roles = self.subject.sizes, {name: role_of(name, SIZES) for name in named}
+        return {name: sizes.get(roles[name], value) for name, value in named.items()}
 
     def _is_told(self, named: dict[str, Any]) -> bool:
         """Whether names alone say what the constructor wants."""
@@ -96,7 +103,5 @@ class Understanding:
         required = [role_of(a.name, INPUTS) for a in arguments_of(module.forward) if a.required]
         if not all(required) or ("mask" in required and "NoneType" in message):
             return True
-        sizes = self.subject.sizes
-        shapes = re.search(r"cannot be multiplied \((\d+)x(\d+) and", message)
-        is_first = shapes and [int(n) for n in shapes.groups()] == [sizes["B"] * sizes["T"], sizes["M"]]
-        return bool(is_first and not self.subject.fits(module))
+        fixed = self.subject.sizes["M"] != probes.ATTENTION["A"] * probes.ATTENTION["K"]
+        return "cannot be multiplied" in message and (fixed or not self.subject.fits(module))

@@ -8,6 +8,7 @@ import contextlib
 from clearhead.checking.attention_dropped import dropped
 from clearhead.checking.attention_observing import Observing, Send
 from clearhead.checking.attention_parameters import repeated
+from clearhead.checking.attention_rearranging import stand_in
 from clearhead.checking.attention_subject import AttentionSubject
 from clearhead.checking.attention_understanding import Understanding
 from clearhead.checking.find import Program
@@ -25,6 +26,8 @@ class AttentionRun:
         with self.subject.in_double():
             self.plain = Loaded(program, source, modules, None)
             self.recorded = Loaded(program, source, modules, self.recorder)
+        for loaded in (self.plain, self.recorded):
+            stand_in(loaded.names, loaded.missing)
 
     def run(self) -> None:
         """Find out, then observe; each part is sent as soon as it is there."""
