@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Records, digits, right_steps
+from clearhead.checking.align import Record, Records, digits, right_steps
 from clearhead.checking.attention_forms import NEGLIGIBLE, nearest
 from clearhead.checking.attention_layouts import Layout, layouts
 from clearhead.checking.attention_weights import role_of
@@ -84,7 +84,14 @@ class AttentionAnswer:
         for before, after in zip(plain.get("out", ()), data["out"], strict=False):
             if abs(before - after) > NEGLIGIBLE * max(1.0, abs(before)):
                 return Records([])
-        return Records.of(data["records"], self.understood["sites"], arrays)
+        found = Records.of(data["records"], self.understood["sites"], arrays)
+        return Records([record for record in found.all if not self._is_empty(record)])
+
+    def _is_empty(self, record: Record) -> bool:
+        """Whether a record is memory that nothing was written to yet, which may hold anything."""
+        line, column = record.site.line, record.site.column
+        text = self.lines.all[line - 1] if 0 < line <= len(self.lines.all) else ""
+        return "empty(" in text[column : column + 12]
 
     def outs(self, kind: str = "", **header: Any) -> list[list[Any]]:
         """Outputs (B,T,M) of each probe."""

@@ -12,6 +12,7 @@ from clearhead.checking.attention_answer import STEPS, AttentionAnswer, Reading,
 from clearhead.checking.attention_fills import ENOUGH, fill_of
 from clearhead.checking.attention_forms import any_same
 from clearhead.checking.attention_meanings import ALLOWED, HIDDEN, Meaning, meaning_of
+from clearhead.checking.attention_orders import reordered_mistakes
 from clearhead.checking.attention_places import mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import spread
@@ -65,8 +66,11 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     if not taken:
         _not_taken(answer, verdict)
         return
-    accounts, unexplained = [], []
+    accounts: list[Account] = []
+    unexplained: list[Outs] = []
     for kind, form in taken:
+        if kind == "added" and any(account.right for account in accounts):
+            break
         outs = answer.outs(kind, form=form, argument=name)
         if not all(outs):
             continue
@@ -141,7 +145,8 @@ def _accounts(
         given = probes.mask(seed, answer.sizes["B"], answer.sizes["T"])
         allowed = spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
         values.append(under(answer, reading, allowed, probe))
-    wrong = [m for m in mistakes_of("attention") if m.id.startswith("mask_") and m.id != _CONVENTION]
+    known = (*mistakes_of("attention"), *reordered_mistakes())
+    wrong = [m for m in known if m.id.startswith("mask_") and m.id != _CONVENTION]
     records = answer.records("masked", form=form, argument=name)
     found = explained_under(answer, reading, outs, values, wrong, records)
     if reading.causal and not found:
@@ -162,8 +167,10 @@ def _unmasked(answer: AttentionAnswer, reading: Reading, outs: Outs) -> list[Exp
 def under(answer: AttentionAnswer, reading: Reading, allowed: Any, probe: int, kind: str = "self") -> Values:
     """What the first steps are made from, under a mask (B,A,T,S)."""
     known = answer.values(reading.layout, reading.causal, probe, kind)
+    turned = allowed.swapaxes(-1, -2)
     return {
-        **known, **masked(allowed * known["mask"]), "turned": allowed.swapaxes(-1, -2) * known["mask"],
+        **known, **masked(allowed * known["mask"]), "turned": turned * known["mask"],
+        "turned_alone": turned, "before": known["mask"],
     }  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from clearhead.docstrings import Step
 from clearhead.mistakes import Mistake, mistakes_of
 
@@ -41,12 +43,19 @@ def scores_turned(q: Any, k: Any, K: Any) -> Any:
     return k @ q.swapaxes(-1, -2) / K**0.5
 
 
+def weights_of_hidden_queries(scores: Any, turned_alone: Any, before: Any) -> Any:
+    """A query that a mask hides attends to all that a causal mask, which comes before, leaves it."""
+    filled = np.where(before, scores * turned_alone - 1e9 * (1 - turned_alone), -np.inf)
+    powers = np.exp(filled - filled.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
 @functools.cache
 def reordered_mistakes() -> tuple[Mistake, ...]:
     """The mistakes, each with the formula of the same one in the usual order.
 
     >>> sorted({mistake.id for mistake in reordered_mistakes()})
-    ['attention_transposed', 'merge_without_transpose', 'split_without_transpose']
+    ['attention_transposed', 'mask_on_queries', 'merge_without_transpose', 'split_without_transpose']
     """
     made: list[Mistake] = []
     for mistake in mistakes_of("attention"):
@@ -57,6 +66,9 @@ def reordered_mistakes() -> tuple[Mistake, ...]:
             ]
         elif mistake.id == "split_without_transpose":
             made.append(_like(mistake.step, mistake.id, split_tokens_first))
+        elif name == "mask_on_queries":
+            inputs = ("scores", "turned_alone", "before")
+            made.append(_like(mistake.step, mistake.id, weights_of_hidden_queries, inputs=inputs))
         elif name == "scale_without_root":
             made.append(_like(mistake.step, "attention_transposed", scores_turned, formula="k qᵀ / √K"))
     return tuple(made)

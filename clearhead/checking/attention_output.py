@@ -120,7 +120,9 @@ def _ids(explanation: Explanation) -> set[str]:
 def _rank(answer: AttentionAnswer, explanation: Explanation) -> tuple[int, int, int]:
     """How likely an explanation is, then how much of it is seen among the records, then how short it is."""
     ids, upper = _ids(explanation), "triu" in answer.lines.text
-    likely = (bool(ids & SWAPS) and not _is_turned(answer)) + 2 * ("mask_fill_too_small" in ids)
+    turned = _is_turned(answer)
+    likely = int(bool(ids & SWAPS) and not turned) + int("attention_transposed" in ids and turned)
+    likely += 2 * ("mask_fill_too_small" in ids)
     likely += ("causal_mask_reversed" if upper else "mask_inverted") in ids
     records, values = answer.records(), explanation.values[0]
     seen = sum(records.made(values[name]) is not None for name in explanation.mistakes)

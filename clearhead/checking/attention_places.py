@@ -37,6 +37,9 @@ class Places:
             line = self.answer.lines.first_own(TRIANGLE)
             if line:
                 return _at(line)
+        if mistake.id == "attention_transposed" and name == "scores":
+            product = self.made(self.values["k"] @ self.values["q"].swapaxes(-1, -2))
+            return product.record.site if product else None
         if mistake.id.startswith("scale_") and (scaled := self._scaled()):
             return scaled
         if mistake.id.startswith(MASKS) and mistake.id != "mask_after_softmax":
@@ -44,6 +47,8 @@ class Places:
             if record is not None:
                 return record.site
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
+        if match is None and mistake.id == "split_without_transpose":
+            match = self.made(self.values["k"]) or self.made(self.values["v"])
         if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
             match = self.made(self.values["heads"]) or match
         return match.record.site if match else None
@@ -71,9 +76,12 @@ class Places:
 
     def made(self, value: Any, passed_on: bool = False) -> Match | None:
         """The record at which a value was made, in whatever form."""
-        found = (self.records.made(form, passed_on=passed_on) for form in forms(value))
+        found = [self.records.made(form, passed_on=passed_on) for form in forms(value)]
+        exact = [match for match in found if match is not None]
+        if passed_on and exact:
+            return exact[0]
         roughly = (match for form in forms(value) for match in self.records.matches(form, close=SINGLE))
-        return next((match for match in found if match is not None), None) or next(roughly, None)
+        return min(exact or roughly, key=lambda match: match.record.order, default=None)
 
     def last(self, name: str) -> Record | None:
         """The last record of a value."""
@@ -91,7 +99,7 @@ class Places:
         return last.site if last else None
 
     def _text(self, site: Site) -> str:
-        return str(self.answer.lines.all[site.line - 1])
+        return str(self.answer.lines.all[site.line - 1].partition("#")[0])
 
     def _masking(self) -> Record | None:
         """The first record that is the scores, but for some of them."""
@@ -118,8 +126,9 @@ class Places:
         }
         found = [record for _, record in sorted(by_order.items())]
         roles = [role_of(record.site.target) for record in found]
-        if identity == "projection_reused" and self.answer.kind == "cross" and found:
-            return found[0].site
+        first = roles[0] if roles else ""
+        if identity == "projection_reused" and self.answer.kind == "cross" and first in ("", name[0]):
+            return found[0].site if found else None
         if name[0] in roles:
             return self._handed_over(found[roles.index(name[0])].site)
         lines = list(dict.fromkeys(record.site.line for record in found))
@@ -183,8 +192,8 @@ _SAYS = {"scale_": r"scale|alpha|sqrt|\*\*|/", "mask_": r"mask"}
 def _within(answer: AttentionAnswer, mistake: Mistake, site: Site) -> int:
     """The line of a longer expression that speaks of what is wrong; else its first."""
     pattern = next((says for begin, says in _SAYS.items() if mistake.id.startswith(begin)), "")
-    for line in range(site.line + 1, site.end_line + 1) if pattern and not site.file else ():
-        if re.search(pattern, answer.lines.all[line - 1]):
+    for line in range(site.line + 1, site.end_line + 1) if pattern else ():
+        if line <= len(answer.lines.all) and re.search(pattern, answer.lines.all[line - 1]):
             return line
     return site.line
 
@@ -195,8 +204,8 @@ def fill_line(answer: AttentionAnswer) -> int:
 
 
 _FILL = r"masked_fill|where\("
-_SHAPED = r"unsqueeze\(|None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
-_TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)"
+_SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
+_TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
 
 def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "", identity: str = "") -> int:

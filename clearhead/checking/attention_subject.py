@@ -93,8 +93,9 @@ class AttentionSubject:
 
     def fits(self, module: Any) -> bool:
         """Whether a module takes tokens as long as ours, as far as its first parameter tells."""
-        shapes = [p.tensor.shape for p in self.parameters(module) if p.tensor.dim() >= 2]
-        return not shapes or self.sizes["M"] in shapes[0]
+        shapes = [tuple(p.tensor.shape) for p in self.parameters(module) if p.tensor.dim() >= 2]
+        M, K = self.sizes["M"], self.sizes["M"] // self.sizes["A"]
+        return not shapes or M in shapes[0] or shapes[0] == (K, K)
 
     def read_sizes(self, module: Any, loaded: Loaded) -> None:
         """Take over the sizes that the code fixes, from its parameters and its own numbers."""
@@ -195,7 +196,7 @@ class AttentionSubject:
     def find_order(self, loaded: Loaded) -> None:
         """Find out whether tokens come before the sequences of a batch: which vectors one token reaches."""
         module, given = self.ready(loaded, probes.SEEDS[0]), self.given("self", probes.SEEDS[0])
-        within = across = False
+        within = across = whole = False
         for row, column in ((0, 0), (-1, -1)):
             other = {role: x.clone() for role, x in given.items()}
             for x in other.values():
@@ -204,8 +205,13 @@ class AttentionSubject:
                 before, after = (self.outputs(self.call(module, each))[0] for each in (given, other))
             changed = (self.torch.nan_to_num(after - before).abs() > 1e-9).any(dim=-1)
             changed[row, column] = False
-            within, across = within or bool(changed[row].any()), across or bool(changed[:, column].any())
-        self.tokens_first = across and (not within or bool(re.search(_TOKENS_FIRST, loaded.source.text)))
+            rest = changed[row, :-1] if column else changed[row, 1:]
+            within, whole = within or bool(rest.any()), whole or bool(rest.all())
+            across = across or bool(changed[:, column].any())
+        if across == within or not (across or whole):
+            self.tokens_first = bool(re.search(_TOKENS_FIRST, loaded.source.text))
+        else:
+            self.tokens_first = across
 
     # What comes out
 

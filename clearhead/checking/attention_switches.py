@@ -42,7 +42,7 @@ def judge_several(answer: AttentionAnswer, reading: Reading | None, verdict: Ver
             rest = [np.prod(each[:place] + each[place + 1 :], axis=0) for each in given]
             if _is_explained(answer, reading, outs, rest):
                 lines = answer.lines
-                line = lines.first_own(r"mask\w* *= *\w+ *$") or mask_line(
+                line = lines.first_own(r"mask\w* *= *(?!None)\w+ *$") or mask_line(
                     answer, reading.explanation, row[0]
                 )
                 finding = Finding("mask_discarded", "weights", line=line, variable=row[0])
