@@ -117,7 +117,7 @@ class AttentionAnswer:
             return
         B, T = self.sizes["B"], self.sizes["T"]
         shapes = [record.squeezed.shape for record in self.records().all if record.squeezed.dtype.kind == "f"]
-        fours = (sorted(shape) for shape in shapes if len(shape) == 4)
+        fours = [sorted(shape) for shape in shapes if len(shape) == 4]
         threes = (shape for shape in shapes if len(shape) == 3 and shape[1:] == (T, T))
         counts = [A for A in range(2, 9) for four in fours if four == sorted((B, A, T, T))]
         counts += [shape[0] // B for shape in threes if shape[0] % B == 0 and shape[0] > B]

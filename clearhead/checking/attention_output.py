@@ -26,6 +26,8 @@ CAUSAL = frozenset(
      "mask_multiplied_before_softmax", "mask_fill_too_small")
 )  # fmt: skip
 SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
+# What code has in it that hides something from somebody.
+_HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
 FAR_BELOW = -1e9
 # How many layouts are tried: with one mistake and with two, heads within a token, unknown.
 ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
@@ -53,7 +55,7 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
         if across is not None:
             accuse_across(answer, verdict, *across)
             return None
-        found = _explained(answer, choices[:ONE], 1) or _explained(answer, choices[:TWO], 2)
+        found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
     if found is None:
         chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
         if choices[0].named and not chance:
@@ -71,7 +73,8 @@ def _explained(
     answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
 ) -> Found | None:
     """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
-    for layout, causal in itertools.product(choices, (False, True)):
+    may_be_causal = re.search(_HIDES, answer.lines.text)
+    for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
         found = _explanations(answer, layout, causal, most, only)
         if found:
             return layout, causal, found
@@ -92,7 +95,8 @@ def _explanations(
         for known in values:
             known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
     wrong = [
-        mistake for mistake in (*mistakes_of("attention"), *reordered_mistakes())
+        mistake
+        for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))
         if _is_possible(answer, mistake, layout, causal) and (not only or mistake.id in only)
     ]  # fmt: skip
     found = explanations(STEPS, answer.right, wrong, values, fits, most)

@@ -38,11 +38,11 @@ class Settings(Configuration):
         role = role_of(name, kept["_table"])
         if role in kept["_values"] and not isinstance(kept["_constants"].get(name), bool):
             return kept["_values"][role]
-        if name in kept["_constants"]:
-            return kept["_constants"][name]
-        if name not in kept["asked"]:
+        constant = kept["_constants"].get(name)
+        # A length that is set may be another one, too.
+        if name not in kept["asked"] and (constant is None or type(constant) is int):
             kept["asked"].append(name)
-        return 0
+        return constant if name in kept["_constants"] else 0
 
     def value(self, role: str) -> Any:
         """What stands for a role."""
