@@ -93,9 +93,12 @@ class AttentionSubject:
 
     def fits(self, module: Any) -> bool:
         """Whether a module takes tokens as long as ours, as far as its first parameter tells."""
-        shapes = [tuple(p.tensor.shape) for p in self.parameters(module) if p.tensor.dim() >= 2]
         M, K = self.sizes["M"], self.sizes["M"] // self.sizes["A"]
-        return not shapes or M in shapes[0] or shapes[0] == (K, K)
+        for parameter in self.parameters(module):
+            shape = tuple(parameter.tensor.shape)
+            if len(shape) >= 2:
+                return M in (shape[1:] if parameter.owner == "Linear" else shape) or shape == (K, K)
+        return True
 
     def read_sizes(self, module: Any, loaded: Loaded) -> None:
         """Take over the sizes that the code fixes, from its parameters and its own numbers."""

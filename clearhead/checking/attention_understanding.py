@@ -55,8 +55,10 @@ class Understanding:
             return False
         if not named or (self._is_told(named) and not self.subject.fits(module)):
             self.subject.read_sizes(module, self.loaded)
-            if (other := self._resized(named)) != named:
-                return self._is_right(other)
+            sizes = dict(self.subject.sizes)
+            if (other := self._resized(named)) != named and self._is_right(other):
+                return True
+            self.subject.named, self.subject.sizes = named, sizes
         ways = forward_ways(arguments_of(module.forward))
         return any(self._comes_through(module, inputs) for inputs in ways)
 
@@ -104,4 +106,6 @@ class Understanding:
         if not all(required) or ("mask" in required and "NoneType" in message):
             return True
         fixed = self.subject.sizes["M"] != probes.ATTENTION["A"] * probes.ATTENTION["K"]
-        return "cannot be multiplied" in message and (fixed or not self.subject.fits(module))
+        if fixed and self.subject.named:
+            return True
+        return "cannot be multiplied" in message and not self.subject.fits(module)
