@@ -493,3 +493,15 @@ def test_queries_that_are_scaled_before_their_product_are_named_where_they_are()
     )
     finding = next(f for f in verdict_of(text).findings if f.id == "scale_multiplied")
     assert "q = q * self.d" in text.split("\n")[finding.line - 1]
+
+
+def test_an_argument_that_does_nothing_is_no_mask_that_is_thrown_away():
+    text = own(("mask=None", "memory_bank=None"), ("        if mask is not None:\n            scores = scores.masked_fill(mask == 0, -1e9)\n", ""))  # fmt: skip
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].status == "pass"
+
+
+def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
+    text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
+    assert errors(verdict_of(text)) == []

@@ -26,7 +26,7 @@ SIZES = [
           r"|(n|num)_?(embd?|state|feat\w*|hid\w*|units|embeddings?)|all_head_size|width|channels|units|e|m|c|nx"),
 ]  # fmt: skip
 INPUTS = [
-    ("mask", r".*mask.*|m"),
+    ("mask", r".*mask.*|m|(\w+_)?pad(ding)?"),
     ("q", r"x?_?q(uery|ueries|s)?(_?\w{0,6})?"),
     ("k", r"x?_?k(ey|eys|s)?(_?\w{0,6})?"),
     ("v", r"x?_?v(alue|alues|s)?(_?\w{0,6})?"),

@@ -16,6 +16,7 @@ CLOSE = 1e-8
 _COPIED = r"\[\s*\w+ for _ in range|\] \* "  # [layer for _ in range(3)], [layer] * 3
 
 
+_FILLS = r"\binf\b|finfo"
 # A layer that is made where it is applied: nn.Linear(4, 4)(x).
 _MADE_IN_PASSING = r"\bnn\.(Linear|Conv1d|LayerNorm|Embedding)\([^()]*(\([^()]*\)[^()]*)*\)\("
 
@@ -92,7 +93,7 @@ def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict:
     nothing = answer.part("edges")[1].get("nothing hidden" if hides else "nothing")
     if nothing is None or np.isfinite(nothing).all():
         return
-    filled = answer.lines.first(r"-?\s*inf\b|finfo")
+    filled = answer.lines.first_own(_FILLS) or answer.lines.first(_FILLS)
     line = filled or (mask_line(answer, reading.explanation, name) if reading else answer.forward_line)
     verdict.add("masked_row", Finding("fully_masked_row_nan", "weights", line=line))
 

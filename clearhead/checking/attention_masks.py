@@ -1,5 +1,6 @@
 """Whether an attention's mask hides what it says, and which mistake it is where it does not."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,10 +93,23 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         _say_right(answer, reading, verdict, name, right, meaning)
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
-        _accuse(answer, reading, verdict, name, (likely or accounts)[0])
+        account = (likely or accounts)[0]
+        if is_mask(name) or "mask_discarded" not in map(id_of, account.found):
+            _accuse(answer, reading, verdict, name, account)
+        else:
+            verdict.check("mask", "not_checked", "mask_not_taken")
     elif unexplained:
         finite = all(np.isfinite(out).all() for out in unexplained[0][0])
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
+
+
+def is_mask(name: str) -> bool:
+    """Whether an argument's name says that it takes a mask; another one may be there for anything.
+
+    >>> is_mask("key_padding_mask"), is_mask("cache")
+    (True, False)
+    """
+    return bool(re.search(r"mask|pad|^m$", name, re.I))
 
 
 def _say_right(

@@ -234,6 +234,8 @@ def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "",
 def turned_line(answer: AttentionAnswer, line: int) -> int:
     """Where a mask is turned round: a line that only adds it has it from another."""
     lines = answer.lines
+    if itself := lines.first_own(rf"^\s*(\w*mask\w*) *= *(?=.*\b\1\b).*({_TURNED})"):
+        return itself
     if 0 < line <= len(lines.all) and re.search(_TURNED, lines.all[line - 1]):
         return line
     return lines.first_own(rf"(?=.*mask).*({_FILL}|masked_fill_)") or line

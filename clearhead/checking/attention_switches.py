@@ -9,7 +9,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records
 from clearhead.checking.attention_answer import AttentionAnswer, Reading
-from clearhead.checking.attention_masks import Outs, explained_under, id_of, under
+from clearhead.checking.attention_masks import Outs, explained_under, id_of, is_mask, under
 from clearhead.checking.attention_meanings import ALLOWED, HIDDEN
 from clearhead.checking.attention_output import CAUSAL
 from clearhead.checking.attention_places import TRIANGLE, mask_line, placed
@@ -38,7 +38,7 @@ def judge_several(answer: AttentionAnswer, reading: Reading | None, verdict: Ver
         ]
         if _is_explained(answer, reading, outs, [np.prod(each, axis=0) for each in given]):
             return
-        for place, row in enumerate(taken):
+        for place, row in enumerate(taken if all(is_mask(row[0]) for row in taken) else ()):
             rest = [np.prod(each[:place] + each[place + 1 :], axis=0) for each in given]
             if _is_explained(answer, reading, outs, rest):
                 lines = answer.lines

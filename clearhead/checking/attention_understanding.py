@@ -18,7 +18,7 @@ SECONDS = 8
 # What a message has in it when it was we who called wrongly, or had no such module.
 _OURS = (
     r"Stub|Settings|ModuleNotFoundError|missing \d+ required|unexpected keyword|dtype|'int' object"
-    r"|'str' object|same datatype"
+    r"|'str' object|same datatype|Expected \d-?D|expected input|argument #1 'indices'|channels"
 )
 
 
@@ -98,7 +98,8 @@ class Understanding:
         """Whether the call may be to blame: with a mask left out, or tokens of a length that is not taken."""
         if isinstance(error, AssertionError) or re.search(_OURS, message) or self.loaded.missing:
             return True
-        if re.match(r"\s*raise\b", self.loaded.source.line(line_of(error, self.loaded.source.name))):
+        line = self.loaded.source.line(line_of(error, self.loaded.source.name))
+        if re.match(r"raise\b", line) or ("to unpack" in message and re.search(r"shape|size\(", line)):
             return True
         if module is None:
             return False
