@@ -392,7 +392,7 @@ def test_three_projections_in_one_table_are_read():
         ("tokens first", (".transpose(0, 1).reshape(T, B, -1)", ".reshape(T, B, -1)"), "merge_without_transpose"),
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
-        ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "attention_transposed"),
+        ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
     ],
 )  # fmt: skip
 def test_a_reshape_is_told_where_values_lie_in_another_order(way, edit, mistake):

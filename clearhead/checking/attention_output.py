@@ -124,8 +124,7 @@ def _ids(explanation: Explanation) -> set[str]:
 def _rank(answer: AttentionAnswer, explanation: Explanation) -> tuple[int, int, int]:
     """How likely an explanation is, then how much of it is seen among the records, then how short it is."""
     ids, upper = _ids(explanation), "triu" in answer.lines.text
-    turned = _is_turned(answer)
-    likely = int(bool(ids & SWAPS) and not turned) + int("attention_transposed" in ids and turned)
+    likely = int(bool(ids & SWAPS))
     likely += 2 * ("mask_fill_too_small" in ids)
     likely += ("causal_mask_reversed" if upper else "mask_inverted") in ids
     records, values = answer.records(), explanation.values[0]
@@ -137,11 +136,6 @@ def _is_turned_twice(explanation: Explanation) -> bool:
     """Whether scores and weights are transposed: that is a softmax over the queries."""
     turned = [m for m in explanation.mistakes.values() if m.id == "attention_transposed"]
     return len(turned) > 1
-
-
-def _is_turned(answer: AttentionAnswer) -> bool:
-    """Whether the source multiplies keys with queries, in that order."""
-    return bool(answer.lines.first_own(r"(?i)\bk\w*\s*@\s*q|(matmul|bmm)\(\s*k\w*\s*,\s*q"))
 
 
 # What is said

@@ -50,6 +50,12 @@ class Places:
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
         if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
+            function = match.record.site.function
+            alike = self._all(self.values[name])
+            named = [r for r in alike if r.site.target and r.site.function == function]
+            last = max(named, key=lambda record: record.order, default=match.record)
+            if last.site.line != match.record.site.line:
+                return last.site
             match = self.made(self.values["heads"]) or match
         return match.record.site if match else None
 
