@@ -804,3 +804,235 @@ def test_sizes_are_wrong_only_if_names_say_that_they_were_asked_for():
     text = NETWORK.replace("n_in, n_hidden, n_out", "p, q, r").replace("n_hidden", "(q + 1)")
     text = text.replace("n_in", "(p + 1)").replace("n_out", "r")
     assert "init_shape_wrong" not in errors(verdict_of(text))
+
+
+OWN = """\
+import math
+import torch
+import torch.nn as nn
+
+
+class MultiHeadAttention(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.h, self.d = num_heads, d_model // num_heads
+        self.q_proj = nn.Linear(d_model, d_model)
+        self.k_proj = nn.Linear(d_model, d_model)
+        self.v_proj = nn.Linear(d_model, d_model)
+        self.out_proj = nn.Linear(d_model, d_model)
+
+    def split(self, x):
+        return x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)
+
+    def forward(self, query, key, value, mask=None):
+        B, T, _ = query.shape
+        q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(value)
+        q, k, v = self.split(q), self.split(k), self.split(v)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(self.d)
+        if mask is not None:
+            scores = scores.masked_fill(mask == 0, -1e9)
+        weights = scores.softmax(dim=-1)
+        out = (weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)
+        return self.out_proj(out)
+"""
+
+
+def own(*edits):
+    """An attention with pieces replaced, each of which is there."""
+    text = OWN
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+GLOBALS = [
+    ("class Multi", "width, heads = 24, 3\n\n\nclass Multi"),
+    ("self, d_model, num_heads", "self"),
+    ("num_heads, d_model // num_heads", "heads, width // heads"),
+    ("d_model", "width"),
+]
+UNKNOWN_FIELDS = [
+    ("self, d_model, num_heads):", "self, stuff):\n        d_model, num_heads = stuff.wdt, stuff.cnt"),
+]
+OPTIONAL_CONTEXT = [
+    ("self, query, key, value", "self, x, context=None"),
+    ("        B, T, _ =", "        query = x\n        key = value = x if context is None else context\n        B, T, _ ="),
+]  # fmt: skip
+TOKENS_FIRST = [
+    ("        return x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)",
+     "        return x.reshape(x.shape[0], -1, self.d).transpose(0, 1)"),
+    ("        B, T, _ = query.shape", "        T, B, _ = query.shape"),
+    ("            scores = scores.masked", "            mask = mask.repeat_interleave(self.h, 0)\n            scores = scores.masked"),
+    ("(weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)", "(weights @ v).transpose(0, 1).reshape(T, B, -1)"),
+]  # fmt: skip
+FIXED_WIDTH = [("class Multi", "width = 20\n\n\nclass Multi"), ("Linear(d_model", "Linear(width"),
+               ("self.out_proj = nn.Linear(width, d_model)", "self.out_proj = nn.Linear(d_model, width)")]  # fmt: skip
+EINOPS = [
+    ("import torch\n", "import torch\nfrom einops import rearrange\n"),
+    ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "rearrange(x, 'b t (h d) -> b h t d', h=self.h)"),
+    ("(weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)", "rearrange(weights @ v, 'b h t d -> b t (h d)')"),
+]  # fmt: skip
+HEADS_FIRST = [
+    ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "torch.cat(x.chunk(self.h, dim=2), dim=0)"),
+    ("            scores = scores.masked", "            mask = mask.repeat(self.h, 1, 1)\n            scores = scores.masked"),
+    ("(weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)", "torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)"),
+]  # fmt: skip
+WAYS = {
+    "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
+    "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_attention_written_in_another_way_is_right_and_its_mistake_is_named(way):
+    right = verdict_of(own(*WAYS[way]))
+    assert errors(right) == []
+    assert {right.checks[name].status for name in ("output", "mask")} == {"pass"}
+    wrong = verdict_of(own(*WAYS[way], (" / math.sqrt(self.d)", " / self.d")))
+    assert errors(wrong) == ["scale_without_root"]
+
+
+STACKED = """\
+import torch
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.qkv = nn.Parameter(torch.randn(heads, 3, dim // heads, dim))
+        self.shift = nn.Parameter(torch.randn(heads, 3, 1, dim // heads))
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        q, k, v = (torch.einsum("btm,hcdm->cbhtd", x, self.qkv) + self.shift.transpose(0, 1)[:, None]).unbind(0)
+        weights = (q @ k.mT / k.shape[-1] ** 0.5).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+"""
+
+
+def test_three_projections_in_one_table_are_read():
+    assert verdict_of(STACKED).checks["output"].status == "pass"
+    assert errors(verdict_of(STACKED.replace(" / k.shape[-1] ** 0.5", ""))) == ["scale_missing"]
+
+
+@pytest.mark.parametrize(
+    ("way", "edit", "mistake"),
+    [
+        ("tokens first", (".transpose(0, 1).reshape(T, B, -1)", ".reshape(T, B, -1)"), "merge_without_transpose"),
+        ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
+        ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
+        ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
+    ],
+)  # fmt: skip
+def test_a_reshape_is_told_where_values_lie_in_another_order(way, edit, mistake):
+    text = own(*WAYS[way], ("        T, B, _ =", "        tgt_len, bsz, _ = query.shape\n        T, B, _ =") if way == "tokens first" else ("", ""), edit)  # fmt: skip
+    assert errors(verdict_of(text)) == [mistake]
+
+
+TWO_MASKS = [
+    ("mask=None)", "key_padding_mask=None, attn_mask=None)"),
+    ("        if mask is not None:\n            scores = scores.masked_fill(mask == 0, -1e9)\n",
+     "        # True = not allowed to attend\n"
+     "        hidden = None\n"
+     "        if attn_mask is not None:\n            hidden = attn_mask.bool()[None, None]\n"
+     "        if key_padding_mask is not None:\n"
+     "            pad = key_padding_mask.bool()[:, None, None, :]\n"
+     "            hidden = pad if hidden is None else hidden | pad\n"
+     "        if hidden is not None:\n            scores = scores.masked_fill(hidden, -1e9)\n"),
+]  # fmt: skip
+
+
+def test_each_of_two_masks_is_looked_at_and_both_together():
+    assert errors(verdict_of(own(*TWO_MASKS))) == []
+    queries = own(
+        *TWO_MASKS, ("key_padding_mask.bool()[:, None, None, :]", "key_padding_mask.bool()[:, None, :, None]")
+    )
+    assert errors(verdict_of(queries)) == ["mask_on_queries"]
+    lost = own(*TWO_MASKS, ("hidden = pad if hidden is None else hidden | pad", "hidden = pad"))
+    assert errors(verdict_of(lost)) == ["mask_discarded"]
+
+
+def test_a_causal_mask_that_is_switched_on_at_construction_is_looked_at():
+    switched = [
+        ("d_model, num_heads):", "d_model, num_heads, causal=False):\n        self.causal = causal"),
+        ("        weights = ", "        if self.causal:\n            ones = torch.ones(T, T).tril()\n"
+         "            scores = scores.masked_fill(ones == 0, -1e9)\n        weights = "),
+    ]  # fmt: skip
+    switched[0] = (switched[0][0], "d_model, num_heads, causal=False):")
+    switched.append(
+        ("        super().__init__()", "        super().__init__()\n        self.causal = causal")
+    )
+    assert verdict_of(own(*switched)).checks["causal"].status == "pass"
+    wrong = verdict_of(own(*switched, (".tril()", ".triu()")))
+    assert errors(wrong) == ["causal_mask_reversed"]
+
+
+def test_a_mask_whose_meaning_is_said_is_wrong_where_it_is_read_the_other_way():
+    said = ("        B, T, _ =", "        # mask: True at padding, which is ignored\n        B, T, _ =")
+    assert errors(verdict_of(own(said))) == ["mask_inverted"]
+    agreed = verdict_of(own(said, ("mask == 0", "mask == 1")))
+    assert agreed.ids("note") == ["mask_convention"]
+    turned = own(said, ("scores.masked_fill(mask == 0, -1e9)", "scores * (1 - mask)"))
+    assert errors(verdict_of(turned)) == ["mask_multiplied_before_softmax"]
+
+
+def test_a_mask_that_must_be_given_and_hides_where_it_is_true_is_tried_both_ways():
+    text = own(("mask=None", "mask"), ("mask == 0, -1e9", "mask == 1, float('-inf')"))
+    assert verdict_of(text).checks["output"].status == "pass"
+
+
+def test_what_is_masked_and_not_kept_is_found_at_its_line():
+    text = own(("scores = scores.masked_fill", "scores.masked_fill"))
+    finding = next(f for f in verdict_of(text).findings if f.id == "mask_discarded")
+    assert text.split("\n")[finding.line - 1].strip().startswith("scores.masked_fill")
+
+
+def test_a_layer_that_is_made_where_it_is_applied_is_never_trained():
+    text = own(
+        ("        self.out_proj = nn.Linear(d_model, d_model)\n", "        self.m = d_model\n"),
+        ("self.out_proj(out)", "nn.Linear(self.m, self.m)(out)"),
+    )
+    assert errors(verdict_of(text)) == ["parameters_unregistered"]
+
+
+def test_an_attention_without_any_output_layer_gets_a_note():
+    text = own(("        self.out_proj = nn.Linear(d_model, d_model)\n", ""), ("self.out_proj(out)", "out"))
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert "output_projection_missing" in verdict.ids("note")
+
+
+def test_what_a_torch_module_has_by_itself_is_not_misspelt():
+    text = own(
+        ("        self.h,", '        self.register_parameter("extra", None)\n        self.reset_parameters()\n        self.h,'),
+        ("    def split", "    def reset_parameters(self):\n        pass\n\n    def split"),
+    )  # fmt: skip
+    assert errors(verdict_of(text)) == []
+
+
+def test_a_layer_of_a_length_that_tokens_do_not_have_is_no_crash_of_the_code():
+    text = own(("nn.Linear(d_model, d_model)", "nn.Linear(17, 17)"), ("mask=None", "some_thing, mask=None"))
+    assert errors(verdict_of(text)) == []
+
+
+def test_queries_that_are_scaled_before_their_product_are_named_where_they_are():
+    text = own(
+        (" / math.sqrt(self.d)", ""),
+        ("        scores =", "        q = q * self.d ** 0.5\n        scores ="),
+    )
+    finding = next(f for f in verdict_of(text).findings if f.id == "scale_multiplied")
+    assert "q = q * self.d" in text.split("\n")[finding.line - 1]
+
+
+def test_an_argument_that_does_nothing_is_no_mask_that_is_thrown_away():
+    text = own(("mask=None", "memory_bank=None"), ("        if mask is not None:\n            scores = scores.masked_fill(mask == 0, -1e9)\n", ""))  # fmt: skip
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].status == "pass"
+
+
+def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
+    text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
+    assert errors(verdict_of(text)) == []

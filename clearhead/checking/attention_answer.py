@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Records, digits, right_steps
+from clearhead.checking.align import Record, Records, digits, right_steps
 from clearhead.checking.attention_forms import NEGLIGIBLE, nearest
 from clearhead.checking.attention_layouts import Layout, layouts
 from clearhead.checking.attention_weights import role_of
@@ -44,12 +44,12 @@ class AttentionAnswer:
         self.found: dict[str, Any] = self.part("found")[0]
         self.lines = SourceLines(self.found)
         self.sizes = {letter: int(size) for letter, size in self.understood.get("sizes", {}).items()}
+        self._records: dict[str, Records] = {}
         self.kind = "cross" if self.observed("cross", probes.SEEDS[0]) else "self"
-        self.tokens_first = False  # tokens, then the sequences of a batch, as in older code
         self.right: dict[str, Step] = dict(right_steps("attention"))
         self.right["keys"] = self.right["keys"].renamed({"x": "xk"})
         self.right["values"] = self.right["values"].renamed({"x": "xv"})
-        self._records: dict[str, Records] = {}
+        self._count_heads()
 
     # What was sent
 
@@ -84,7 +84,14 @@ class AttentionAnswer:
         for before, after in zip(plain.get("out", ()), data["out"], strict=False):
             if abs(before - after) > NEGLIGIBLE * max(1.0, abs(before)):
                 return Records([])
-        return Records.of(data["records"], self.understood["sites"], arrays)
+        found = Records.of(data["records"], self.understood["sites"], arrays)
+        return Records([record for record in found.all if not self._is_empty(record)])
+
+    def _is_empty(self, record: Record) -> bool:
+        """Whether a record is memory that nothing was written to yet, which may hold anything."""
+        line, column = record.site.line, record.site.column
+        text = self.lines.all[line - 1] if 0 < line <= len(self.lines.all) else ""
+        return "empty(" in text[column : column + 12]
 
     def outs(self, kind: str = "", **header: Any) -> list[list[Any]]:
         """Outputs (B,T,M) of each probe."""
@@ -100,15 +107,27 @@ class AttentionAnswer:
 
     def _batch_first(self, out: Any) -> Any:
         B, T = self.sizes["B"], self.sizes["T"]
-        turned = self.tokens_first or (out.shape[:2] == (T, B) and B != T)
-        return out.swapaxes(0, 1) if turned else out
+        return out.swapaxes(0, 1) if out.shape[:2] == (T, B) and B != T else out
 
     # What is known of it
 
+    def _count_heads(self) -> None:
+        """Read off the number of heads from what was recorded in the shape of scores."""
+        if not self.understood:
+            return
+        B, T = self.sizes["B"], self.sizes["T"]
+        shapes = [record.squeezed.shape for record in self.records().all if record.squeezed.dtype.kind == "f"]
+        fours = [sorted(shape) for shape in shapes if len(shape) == 4]
+        threes = (shape for shape in shapes if len(shape) == 3 and shape[1:] == (T, T))
+        counts = [A for A in range(2, 9) for four in fours if four == sorted((B, A, T, T))]
+        counts += [shape[0] // B for shape in threes if shape[0] % B == 0 and shape[0] > B]
+        if counts and self.sizes["M"] % counts[0] == 0:
+            self.sizes["A"] = counts[0]
+
     @property
-    def mask_name(self) -> str:
-        """The argument of forward that takes a mask; "" if there is none."""
-        return next((name for role, name in self.understood["inputs"] if role == "mask"), "")
+    def mask_names(self) -> list[str]:
+        """The arguments of forward that take a mask."""
+        return [name for role, name in self.understood["inputs"] if role == "mask"]
 
     @property
     def forward_line(self) -> int:
@@ -124,17 +143,12 @@ class AttentionAnswer:
     def _unpacked(self) -> str:
         """The order in which a fused projection is named when it is taken apart, from the source's text."""
         name = r"(?:self\.)?(\w+)\s*"
-        for text in self.lines.all:
+        for text in self.lines.own:
             if found := re.match(rf"\s*{name},\s*{name},\s*{name}=", text):
                 roles = [role_of(part) for part in found.groups()]
                 if sorted(roles) == ["k", "q", "v"]:
                     return "".join(roles)
         return ""
-
-    def turn(self) -> None:
-        """Read everything with tokens before sequences, or no longer so."""
-        self.tokens_first = not self.tokens_first
-        self.sizes["B"], self.sizes["T"] = self.sizes["T"], self.sizes["B"]
 
     # What the probes give
 
@@ -160,10 +174,7 @@ class AttentionAnswer:
         return x, found, self._drawn(seed + 200) if "v" in roles else found
 
     def _drawn(self, seed: int) -> Any:
-        B, T, M = (self.sizes[letter] for letter in "BTM")
-        if self.tokens_first:
-            return probes.tokens(seed, T, B, M).swapaxes(0, 1)
-        return probes.tokens(seed, B, T, M)
+        return probes.tokens(seed, *(self.sizes[letter] for letter in "BTM"))
 
     def complete(self, values: Values, names: Sequence[str] = STEPS) -> Values:
         """The values with those of the right steps that are not there yet."""

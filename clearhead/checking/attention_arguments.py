@@ -4,34 +4,37 @@ Runs inside the sandbox.
 """
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from clearhead.checking.attention_settings import MOST_ASKED, Constants, Settings
 from clearhead.checking.binding import Argument, role_of
-from clearhead.checking.subject import Configuration
 
 SIZES = [
     ("A", r"(n|num|no|number_of)?_?(attention_)?heads?|h|nheads?|nh|num_attention_heads|a"),
-    ("K", r"d_?[kvq]|head_?(dim|size)|dim_?(per_)?head|depth|(key|value|query|qkv|k|v)_?(dim|size)|d_head"
+    ("K", r"d_?[kvq]|head_?(dim|size)|dim_?(per_)?head|depth|(key|value|qkv|k|v)_?(dim|size)|d_head"
           r"|size_per_head"),
-    ("T", r"block_?size|context_?(length|size|len)|max_?\w*len\w*|(max_)?seq_?len\w*|n_?ctx|max_positions|t"
-          r"|context|sequence_length|num_tokens"),
+    ("T", r"block_?size|context_?(length|size|len)|max_?\w*len\w*|(max_)?seq_?len\w*|n_?ctx|t|context"
+          r"|sequence_length|num_tokens|(n|max|num)_?(seq|positions?)|max_position_embeddings|window_size"),
     ("dropout", r".*drop.*|p|dp"),
     ("bias", r".*bias.*"),
-    ("config", r"config|cfg|args|conf|opt|hparams|params|c|hp"),
-    ("M", r"d_?model|(model|embed\w*|emb|hidden|input|in|out|output|feature|token|n)_?"
-          r"(dim|size|d|embd|features|channels|units)?s?|dim\w*|d|d_(in|out|embed|emb|hidden)|n_?embd|n_?state"
-          r"|width|channels|units|e|m"),
+    ("device", r"dev(ice)?"),
+    ("config", r"config\w*|cfg|args|conf|opt|hparams|params|hp"),
+    ("M", r"d_?model|(model|embed\w*|emb|hidden|input|in|out|output|feat(ure)?|token|context|n|query|kv)_?"
+          r"(dim|size|d|embd|features|channels|units)?s?|dim\w*|d|d_(in|out|embed|emb|hidden)"
+          r"|(n|num)_?(embd?|state|feat\w*|hid\w*|units|embeddings?)|all_head_size|width|channels|units|e|m|c|nx"),
 ]  # fmt: skip
 INPUTS = [
-    ("mask", r".*mask.*|m"),
+    ("mask", r".*mask.*|m|(\w+_)?pad(ding)?"),
     ("q", r"x?_?q(uery|ueries|s)?(_?\w{0,6})?"),
     ("k", r"x?_?k(ey|eys|s)?(_?\w{0,6})?"),
     ("v", r"x?_?v(alue|alues|s)?(_?\w{0,6})?"),
-    ("flag", r"(return|need|output|use|with|get)_\w+|is_causal|causal|average\w*|verbose|training"),
+    ("flag", r"(return|need|output|use|with|get)_\w+|(is_)?causal\w*|average\w*|verbose|training"),
     ("context", r"context|memory|enc\w*|kv|y|source"),
     ("x", r"x\w*|inputs?|hidden_?states?|emb\w*|tokens?|src|seq\w*|h|data|input_tensor|features?|t|inp"),
 ]  # fmt: skip
+CAUSAL = r"causal|mask|future|autoregressive|decoder|unidirectional"
 LENGTHS = ("A", "M", "T", "K")
 GUESSES: dict[int, list[tuple[str, ...]]] = {
     1: [("x",)],
@@ -47,19 +50,23 @@ Roles = list[tuple[str, str]]  # of forward's arguments: the role, then the name
 
 
 def constructor_ways(
-    arguments: Sequence[Argument], sizes: Mapping[str, int], is_sure: Callable[[], bool]
+    arguments: Sequence[Argument],
+    sizes: Mapping[str, int],
+    constants: Constants,
+    is_sure: Callable[[], bool],
 ) -> Iterator[Way]:
     """Values for the constructor's arguments; `is_sure` tells that a way failed by the code's own fault.
 
     >>> from clearhead.checking.binding import arguments_of
     >>> sizes = {"A": 3, "M": 12, "T": 5, "K": 4}
-    >>> next(constructor_ways(arguments_of(lambda d_model, num_heads: 0), sizes, lambda: True))
+    >>> next(constructor_ways(arguments_of(lambda d_model, num_heads: 0), sizes, {}, lambda: True))
     {'d_model': 12, 'num_heads': 3}
     """
-    arguments = [a for a in arguments if a.name not in ("args", "kwargs", "device", "dtype")]
-    chosen = {**sizes, "dropout": 0.1, "bias": True}
-    values = {**chosen, "config": Configuration(chosen, SIZES)}
-    roles = {a.name: role_of(a.name, SIZES) for a in arguments}
+    arguments = [argument for argument in arguments if argument.name != "dtype"]
+    chosen = {**sizes, "dropout": 0.1, "bias": True, "device": "cpu"}
+    settings = Settings(chosen, SIZES, constants)
+    values = {**chosen, "config": settings}
+    roles = _roles(arguments)
     known = {a.name: values[roles[a.name]] for a in arguments if _is_given(a, roles[a.name])}
     required = [a.name for a in arguments if a.required]
     unknown = [name for name in required if name not in known]
@@ -68,7 +75,10 @@ def constructor_ways(
         yield {name: UNEVEN_HEAD if roles[name] == "K" else value for name, value in known.items()}
     for order in itertools.islice(itertools.permutations((*LENGTHS, "dropout"), len(unknown)), MOST_GUESSES):
         yield {**known, **_each(unknown, order, values)}
-    if not unknown and is_sure():
+    configured = [name for name in known if roles[name] == "config"] or unknown[:1]
+    for name in configured if len(unknown) <= 1 else ():
+        yield from _configured(name, known, settings)
+    if not unknown and not settings.asked and is_sure():
         return  # All was given by name.
     # A name may mean something else here.
     if 0 < len(required) <= 4:
@@ -77,17 +87,56 @@ def constructor_ways(
     yield {}
 
 
+def _roles(arguments: Sequence[Argument]) -> dict[str, str]:
+    """What the names of a constructor's arguments say; beside one of queries those of keys are M."""
+    roles = {argument.name: role_of(argument.name, SIZES) for argument in arguments}
+    if any(re.fullmatch(r"q(uery)?_?(dim|size)", name) for name in roles):
+        for name in roles:
+            if re.fullmatch(r"(key|value|k|v)_?(dim|size)", name):
+                roles[name] = "M"
+    return roles
+
+
+def _configured(name: str, known: Way, settings: Settings) -> Iterator[Way]:
+    """Ways with a configuration, whose fields of unknown meaning are tried in all orders."""
+    yield {**known, name: settings}
+    lengths = [settings.value(role) for role in (*LENGTHS, "dropout")]
+    done = 0
+    while done < len(settings.asked) <= MOST_ASKED:
+        asked = list(settings.asked)
+        done = len(asked)
+        for order in itertools.permutations(lengths, done):
+            yield {**known, name: settings.with_guesses(dict(zip(asked, order, strict=True)))}
+            if len(settings.asked) > done:
+                break
+
+
 def _is_given(argument: Argument, role: str) -> bool:
     """Whether a constructor's argument gets the value that its name asks for."""
     if argument.required:
         return bool(role)
     if argument.default is None:
         return role in LENGTHS and role != "K"
-    return role in LENGTHS and isinstance(argument.default, int)
+    is_number = isinstance(argument.default, int | float) and not isinstance(argument.default, bool)
+    return is_number and (role == "dropout" or (role in LENGTHS and isinstance(argument.default, int)))
 
 
 def _each(names: Sequence[str], roles: Sequence[str], values: Mapping[str, Any]) -> Way:
     return {name: values[role] for name, role in zip(names, roles, strict=True)}
+
+
+def flags_of(arguments: Sequence[Argument]) -> list[str]:
+    """Arguments that turn something on, such as a causal mask.
+
+    >>> from clearhead.checking.binding import arguments_of
+    >>> flags_of(arguments_of(lambda x, causal=False, need_weights=False, bias=True: 0))
+    ['causal']
+    """
+    return [
+        a.name for a in arguments
+        if a.default is False and (re.search(CAUSAL, a.name, re.I) or not (
+            role_of(a.name, SIZES) or role_of(a.name, INPUTS)))
+    ]  # fmt: skip
 
 
 def forward_ways(arguments: Sequence[Argument]) -> Iterator[Roles]:
@@ -112,6 +161,6 @@ def forward_ways(arguments: Sequence[Argument]) -> Iterator[Roles]:
     for guess in GUESSES.get(len(required), ()):
         made = list(zip(guess, required, strict=True))
         if "mask" not in guess:
-            more = masks or [("mask", name) for name in silent[:1]]
+            more = masks or [("mask", name) for name in silent]
             yield made + [pair for pair in more if pair not in made]
         yield made

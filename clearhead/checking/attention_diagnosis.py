@@ -7,6 +7,7 @@ from clearhead.checking.attention_answer import AttentionAnswer
 from clearhead.checking.attention_edges import judge_edges, judge_parameters
 from clearhead.checking.attention_masks import judge_masks
 from clearhead.checking.attention_output import explain_output
+from clearhead.checking.attention_switches import judge_flags, judge_several
 from clearhead.checking.findings import Finding, Verdict
 
 _NEVER_RUN = ("syntax_error", "name_undefined", "method_misspelt")  # said already, and why it crashes
@@ -21,6 +22,8 @@ def diagnose_attention(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> No
     judge_parameters(answer, verdict)
     reading = explain_output(answer, verdict)
     judge_masks(answer, reading, verdict)
+    judge_several(answer, reading, verdict)
+    judge_flags(answer, reading, verdict)
     judge_edges(answer, reading, verdict)
 
 

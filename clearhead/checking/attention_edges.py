@@ -1,10 +1,13 @@
 """What an attention does at the edges: missed parameters, chance in use, one sequence alone, empty rows."""
 
+import re
+
 import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.attention_answer import AttentionAnswer, Reading
+from clearhead.checking.attention_meanings import HIDDEN, meaning_of
 from clearhead.checking.attention_places import mask_line
 from clearhead.checking.attention_weights import role_of
 from clearhead.checking.findings import Finding, Verdict
@@ -13,15 +16,29 @@ CLOSE = 1e-8
 _COPIED = r"\[\s*\w+ for _ in range|\] \* "  # [layer for _ in range(3)], [layer] * 3
 
 
+_FILLS = r"\binf\b|finfo"
+# A layer that is made where it is applied: nn.Linear(4, 4)(x).
+_MADE_IN_PASSING = r"\bnn\.(Linear|Conv1d|LayerNorm|Embedding)\([^()]*(\([^()]*\)[^()]*)*\)\("
+
+
 def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     """Whether the module knows each of its parameters, once."""
     parameters = answer.understood["parameters"]
     hidden = [name for name, _, _, known in parameters if not known]
     repeated = answer.understood.get("repeated", [])
+    applied = answer.lines.first_own(_MADE_IN_PASSING)
+    if applied and not hidden:
+        layer = re.search(_MADE_IN_PASSING, answer.lines.own[applied - 1])
+        names = f"nn.{layer[1]}" if layer else ""
+        finding = Finding("parameters_unregistered", line=applied, values={"names": names})
+        verdict.add("parameters", finding)
+        return
     if not hidden and not repeated:
         verdict.check("parameters", "pass", "parameters_right", {"count": len(parameters)})
         return
     stem = _stem((hidden or repeated)[0])
+    if hidden and any(known and _stem(name) == stem for name, _, _, known in parameters):
+        stem = hidden[0].rpartition(".")[2]  # The module is known, but not all that it has.
     finding = Finding("", line=answer.lines.assigned(stem), variable=f"self.{stem}")
     if hidden:
         finding.id = "parameters_unregistered"
@@ -68,11 +85,16 @@ def _judge_chance(answer: AttentionAnswer, verdict: Verdict) -> None:
 
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
     """Whether a query that may attend to nothing becomes nan."""
-    nothing = answer.part("edges")[1].get("nothing")
+    if not answer.mask_names:
+        return
+    name = answer.mask_names[0]
+    hides = "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids()
+    hides = hides or meaning_of(answer.lines, name).true == HIDDEN
+    nothing = answer.part("edges")[1].get("nothing hidden" if hides else "nothing")
     if nothing is None or np.isfinite(nothing).all():
         return
-    filled = answer.lines.first(r"-?\s*inf\b|finfo")
-    line = filled or (mask_line(answer, reading.explanation) if reading else answer.forward_line)
+    filled = answer.lines.first_own(_FILLS) or answer.lines.first(_FILLS)
+    line = filled or (mask_line(answer, reading.explanation, name) if reading else answer.forward_line)
     verdict.add("masked_row", Finding("fully_masked_row_nan", "weights", line=line))
 
 
@@ -80,7 +102,7 @@ def _judge_batch(answer: AttentionAnswer, verdict: Verdict) -> None:
     """Whether a sequence alone gets what it got among others."""
     alone = answer.part("edges")[1].get("alone")
     outs = answer.outs("self")[0]
-    if alone is None or answer.tokens_first or not outs or alone.shape[1:] != outs[0].shape[1:]:
+    if alone is None or not outs or alone.shape[1:] != outs[0].shape[1:]:
         return
     if np.isfinite(alone).all() and not np.allclose(alone[0], outs[0][0], atol=CLOSE):
         verdict.check("batch", "fail", "batch_leaks")

@@ -14,7 +14,7 @@ def forms(value: Any) -> Iterator[Any]:
     """A value of ours with heads among the batch, after the tokens or side by side.
 
     >>> [form.shape for form in forms(np.zeros((2, 3, 5, 4)))]
-    [(2, 3, 5, 4), (6, 5, 4), (2, 5, 3, 4), (2, 5, 12), (6, 5, 4)]
+    [(2, 3, 5, 4), (6, 5, 4), (2, 5, 3, 4), (2, 5, 12), (6, 5, 4), (5, 2, 3, 4)]
     """
     yield value
     if value.ndim == 4:
@@ -23,6 +23,7 @@ def forms(value: Any) -> Iterator[Any]:
         yield value.swapaxes(1, 2)
         yield value.swapaxes(1, 2).reshape(B, T, A * K)
         yield value.swapaxes(0, 1).reshape(A * B, T, K)
+        yield value.transpose(2, 0, 1, 3)
     elif value.ndim == 3:
         yield value.reshape(-1, value.shape[-1])
 
@@ -42,6 +43,7 @@ def score_forms(scores: Any) -> Iterator[Any]:
     B, A, T, S = scores.shape
     yield from (np.squeeze(scores.transpose(order)) for order in _SCORE_ORDERS)
     yield scores.reshape(B * A, T, S)
+    yield scores.swapaxes(0, 1).reshape(A * B, T, S)
     yield from (np.squeeze(scores[:, head]) for head in range(A))
 
 
@@ -51,6 +53,7 @@ def score_layouts(scores: Any, hidden: Any) -> Iterator[tuple[Any, Any]]:
     for order in itertools.permutations(range(4)):
         yield scores.transpose(order), hidden.transpose(order)
     yield scores.reshape(B * A, T, S), hidden.reshape(B * A, T, S)
+    yield tuple(value.swapaxes(0, 1).reshape(A * B, T, S) for value in (scores, hidden))
     yield from ((scores[:, head], hidden[:, head]) for head in range(A))
 
 

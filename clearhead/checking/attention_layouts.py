@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,11 +54,21 @@ def _apart(found: Sequence[Weight], A: int, M: int) -> Iterator[Layout]:
     named = [weight for role in ROLES if (weight := by_role[role]) is not None]
     if len(named) == len(ROLES):
         rest = [weight for weight in found if weight not in named]
-        yield from _separate(named, by_role["o"] or (rest[-1] if rest else None), A, M, True)
+        out = by_role["o"] or (rest[-1] if rest else None)
+        yield from _separate(named, out, A, M, True)
+        if any(len(weight.places) > 1 for weight in named):
+            # Of several projections one serves all heads.
+            yield from _separate([_first_of(weight) for weight in named], out, A, M, True)
         return
     out = found[-1] if len(found) > 3 else None
     for order in itertools.permutations([weight for weight in found if weight is not out][:3]):
         yield from _separate(order, out, A, M, False)
+
+
+def _first_of(weight: Weight) -> Weight:
+    return replace(
+        weight, places=weight.places[:1] * len(weight.places), bias=weight.bias[:1] * len(weight.bias)
+    )
 
 
 def _separate(order: Sequence[Weight], out: Weight | None, A: int, M: int, named: bool) -> Iterator[Layout]:
@@ -96,6 +106,7 @@ def _projection(weight: Weight, seed: int, A: int, M: int, turned: bool) -> tupl
     K, shared = M // A, False
     whole: Any = None
     if len(matrices) > 1:
+        shared = len({*weight.places}) == 1
         parts = [m.T if (turned or m.shape[1] != M) and m.shape[0] == M else m for m in matrices]
         whole = np.concatenate(parts) if all(part.shape[1] == M for part in parts) else None
         biases = [np.concatenate([bias.reshape(-1) for bias in biases])] if biases else []
@@ -131,7 +142,7 @@ def _with_output(made: Arrays, out: Weight | None, seed: int, A: int, M: int, tu
     """The values with Wo (M,AK) and bo, which leave all as it is where there is no such projection."""
     AK = len(made["Wq"])
     if out is None:
-        return {**made, "Wo": np.eye(M, AK), "bo": np.zeros(M)}
+        return {**made, "Wo": np.eye(AK), "bo": np.zeros(AK)}
     matrices = out.matrices(seed)
     matrix = matrices[0]
     if len(matrices) > 1:
@@ -157,8 +168,10 @@ def _strided(made: Arrays, A: int) -> Arrays:
 
 def _is_fused(weight: Weight, M: int) -> bool:
     """Whether a matrix holds three projections."""
-    if len(weight.places) > 1 or len(weight.shape) != 2 or weight.role == "o":
+    if len(weight.places) > 1 or weight.role == "o":
         return False
+    if len(weight.shape) > 2:
+        return weight.role == "fused" or (len(weight.shape) == 4 and M in weight.shape)
     rows, columns = weight.shape
     if weight.role == "fused" and rows != columns:
         return True
@@ -173,7 +186,8 @@ def _fused(weight: Weight, others: Sequence[Weight], A: int, M: int, names: str)
     orders = dict.fromkeys([first, ROLES, *map("".join, itertools.permutations(ROLES))])
     roles = {**dict.fromkeys(ROLES, weight.name), "o": out.name if out else ""}
     turns = (False, True) if out is not None and not out.linear else (False,)
-    for order, split, turned_out in itertools.product(orders, _SPLITS, turns):
+    splits = _SPLITS if len(weight.shape) == 2 else list(_axes(weight.shape, A, M))
+    for order, split, turned_out in itertools.product(orders, splits, turns):
         values = []
         for seed in probes.SEEDS:
             made = _taken_apart(weight, seed, A, M, order, split)
@@ -181,10 +195,32 @@ def _fused(weight: Weight, others: Sequence[Weight], A: int, M: int, names: str)
             if whole is not None:
                 values.append(whole)
         if len(values) == len(probes.SEEDS):
-            yield Layout(roles, bool(names), False, values, A)
+            yield Layout(roles, order == names, False, values, A)
+
+
+def _axes(shape: Sequence[int], A: int, M: int) -> Iterator[str]:
+    """The letters that the axes of three projections in one may stand for, slowest first.
+
+    >>> list(_axes((3, 3, 12, 4), 3, 12))
+    ['3AMK', 'A3MK']
+    """
+    K = int(np.prod(shape)) // (3 * A * M)
+    for letters in map("".join, itertools.permutations("3AKM")):
+        lengths = [{"3": 3, "A": A, "K": K, "M": M}[letter] for letter in letters]
+        if _is_run_together(lengths, shape):
+            yield letters
+
+
+def _is_run_together(lengths: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether axes of some lengths have this shape, where some of them are one axis with the next."""
+    ends = {int(np.prod(lengths[:count])) for count in range(len(lengths) + 1)}
+    wanted = {int(np.prod(shape[:count])) for count in range(len(shape) + 1)}
+    return wanted <= ends and int(np.prod(shape)) == int(np.prod(lengths))
 
 
 def _taken_apart(weight: Weight, seed: int, A: int, M: int, order: str, split: str) -> Arrays | None:
+    if len(split) == 4:
+        return _taken_from_table(weight, seed, A, M, order, split)
     rows = weight.matrices(seed)[0]
     if not weight.linear and len(rows) % 3 == 0 and rows.shape[1] != M:
         rows = rows.T
@@ -195,6 +231,19 @@ def _taken_apart(weight: Weight, seed: int, A: int, M: int, order: str, split: s
     axes = [split.index(letter) for letter in "3AK"]
     parts = rows.reshape(*shape, M).transpose(*axes, 3).reshape(3, A * K, M)
     shifts = _bias(weight.biases(seed), len(rows)).reshape(shape).transpose(axes).reshape(3, A * K)
+    return {f"W{role}": part for role, part in zip(order, parts, strict=True)} | {
+        f"b{role}": shift for role, shift in zip(order, shifts, strict=True)
+    }
+
+
+def _taken_from_table(weight: Weight, seed: int, A: int, M: int, order: str, split: str) -> Arrays:
+    K = int(np.prod(weight.shape)) // (3 * A * M)
+    lengths = {"3": 3, "A": A, "K": K, "M": M}
+    table = weight.matrices(seed)[0].reshape([lengths[letter] for letter in split])
+    parts = table.transpose([split.index(letter) for letter in "3AKM"]).reshape(3, A * K, M)
+    rest = split.replace("M", "")
+    shifts = _bias(weight.biases(seed), 3 * A * K).reshape([lengths[letter] for letter in rest])
+    shifts = shifts.transpose([rest.index(letter) for letter in "3AK"]).reshape(3, A * K)
     return {f"W{role}": part for role, part in zip(order, parts, strict=True)} | {
         f"b{role}": shift for role, shift in zip(order, shifts, strict=True)
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,63 +10,136 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records
 from clearhead.checking.attention_answer import STEPS, AttentionAnswer, Reading, Values, masked
-from clearhead.checking.attention_forms import any_same, score_layouts
-from clearhead.checking.attention_places import has_size_of_scores, mask_line, placed
+from clearhead.checking.attention_fills import ENOUGH, fill_of
+from clearhead.checking.attention_forms import any_same
+from clearhead.checking.attention_meanings import ALLOWED, HIDDEN, Meaning, meaning_of
+from clearhead.checking.attention_orders import reordered_mistakes
+from clearhead.checking.attention_places import mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import spread
 from clearhead.checking.search import Explanation, explanations
-from clearhead.docstrings import Step
-from clearhead.mistakes import mistakes_of
+from clearhead.mistakes import Mistake, mistakes_of
 
 FILLS = (-1.0, -10.0, -100.0, 1e-9, -1e-9, -2.0, -5.0, -20.0, -50.0, -0.5, 1.0, -1e-8, -1e-6)
-ENOUGH = -600.0  # what fills a masked score so that it counts for nothing
 # Of several mistakes that give the same numbers, the likelier first.
 LIKELY = (
-    "mask_discarded", "mask_inverted", "mask_on_queries", "mask_after_softmax",
+    "mask_discarded", "causal_mask_reversed", "mask_inverted", "mask_on_queries", "mask_after_softmax",
     "mask_multiplied_before_softmax",
     "mask_hides_diagonal", "mask_fill_too_small",
 )  # fmt: skip
-_TRUE_HIDES = (
-    r"(true|1)\b[^.\n]{0,30}"
-    r"(ignor|masked|hidden|hide|block|pad|not (allowed|attend)|가려|가리|무시|막|遮|屏蔽|掩)"
-)
-_TRUE_ALLOWS = r"(true|1)\b[^.\n]{0,30}(may|attend|allow|keep|kept|visible|see|볼 수|참고|허용|可见|保留)"
+_PRODUCT = r"\*=?\s*\(?(1(\.0?)? - )?\w*mask|mask\w*\)?\s*\*"
+# Two of them that are one convention, not a mistake, where nothing says what true stands for.
+_CONVENTION = "mask_inverted"
+
+Outs = Sequence[Sequence[Any]]
+
+
+@dataclass
+class Account:
+    """What explains the outputs under a mask of one form, where true means what `meaning` says."""
+
+    form: str
+    meaning: str
+    found: list[Explanation]
+    outs: Outs
+
+    @property
+    def right(self) -> bool:
+        """Whether no mistake is needed."""
+        return not self.found[0].mistakes
 
 
 def judge_masks(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
-    """Say how the mask stands: it is right if it is in one of the forms that the code takes."""
-    if not answer.mask_name:
-        return
-    if reading is None or answer.tokens_first:
-        verdict.check("mask", "not_checked", "not_understood")
-        return
+    """Say how each mask stands: it is right if it is in one of the forms that the code takes."""
+    for name in answer.mask_names:
+        if reading is None:
+            verdict.check("mask", "not_checked", "not_understood")
+        else:
+            _judge(answer, reading, verdict, name)
+
+
+def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: str) -> None:
     taken = [
         (kind, data["form"])
         for kind in ("masked", "added")
-        for data, _ in answer.observed(kind, probes.SEEDS[0])
+        for data, _ in answer.observed(kind, probes.SEEDS[0], argument=name)
     ]
     if not taken:
         _not_taken(answer, verdict)
         return
-    outs, found = [], []
+    accounts: list[Account] = []
+    unexplained: list[Outs] = []
     for kind, form in taken:
-        made = answer.outs(kind, form=form)
-        if not all(made):
+        if kind == "added" and any(account.right for account in accounts):
+            break
+        outs = answer.outs(kind, form=form, argument=name)
+        if not all(outs):
             continue
-        best = _explanations(answer, reading, made, form)
-        if best and not best[0].mistakes:
-            verdict.check("mask", "pass", "mask_right", {"name": answer.mask_name})
-            return
         # Numbers that are added are one of two conventions, and prove nothing wrong.
-        if kind == "masked":
-            outs.append(made)
-            if best:
-                found.append((form, best, made))
-    if found:
-        _accuse(answer, reading, verdict, *found[0])
-    elif outs:
-        finite = all(np.isfinite(out).all() for out in outs[0][0])
+        made = [
+            account
+            for meaning in ((ALLOWED, HIDDEN) if kind == "masked" else (ALLOWED,))
+            for account in _accounts(answer, reading, outs, form, meaning, name)
+            if account.right or kind == "masked"
+        ]
+        if kind == "added" and made:
+            verdict.check("mask", "pass", "mask_right", {"name": name})
+            return
+        accounts += made
+        unexplained += [] if made or kind == "added" else [outs]
+    right = [account for account in accounts if account.right]
+    meaning = meaning_of(answer.lines, name)
+    if right:
+        _say_right(answer, reading, verdict, name, right, meaning)
+    elif accounts:
+        likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
+        account = (likely or accounts)[0]
+        if is_mask(name) or "mask_discarded" not in map(id_of, account.found):
+            _accuse(answer, reading, verdict, name, account)
+        else:
+            verdict.check("mask", "not_checked", "mask_not_taken")
+    elif unexplained:
+        finite = all(np.isfinite(out).all() for out in unexplained[0][0])
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
+
+
+def is_mask(name: str) -> bool:
+    """Whether an argument's name says that it takes a mask; another one may be there for anything.
+
+    >>> is_mask("key_padding_mask"), is_mask("cache")
+    (True, False)
+    """
+    return bool(re.search(r"mask|pad|^m$", name, re.I))
+
+
+def _say_right(
+    answer: AttentionAnswer,
+    reading: Reading,
+    verdict: Verdict,
+    name: str,
+    right: Sequence[Account],
+    meaning: Meaning,
+) -> None:
+    """The mask hides what it says, if the file means by true what the code makes of it."""
+    meanings = [account.meaning for account in right]
+    if meaning.true in meanings or (ALLOWED in meanings and not meaning.sure):
+        verdict.check("mask", "pass", "mask_right", {"name": name})
+        if ALLOWED not in meanings:
+            line = mask_line(answer, reading.explanation, name)
+            verdict.add("mask", Finding("mask_convention", "mask", line=line, variable=name))
+        return
+    account = right[0]
+    inverted = next(mistake for mistake in mistakes_of("attention") if mistake.id == _CONVENTION)
+    found = Explanation({"weights": inverted}, account.found[0].values)
+    finding = placed(answer, inverted, "weights", found, "masked", form=account.form, argument=name)
+    if reading.causal:  # What is masked first is what comes after.
+        finding.line = mask_line(answer, reading.explanation, name)
+    finding.line = turned_line(answer, finding.line)
+    _show(answer, reading, finding, account)
+    if not meaning.true:  # Both conventions are in use: without a word on it neither is wrong.
+        finding.level = "note"
+        verdict.check("mask", "not_checked", "mask_meaning", {"name": name})
+    verdict.add("mask", finding)
 
 
 def _not_taken(answer: AttentionAnswer, verdict: Verdict) -> None:
@@ -76,112 +150,103 @@ def _not_taken(answer: AttentionAnswer, verdict: Verdict) -> None:
         verdict.check("mask", "not_checked", "mask_not_taken")
 
 
-def _explanations(
-    answer: AttentionAnswer, reading: Reading, outs: Sequence[Sequence[Any]], form: str
+def _accounts(
+    answer: AttentionAnswer, reading: Reading, outs: Outs, form: str, meaning: str, name: str
+) -> list[Account]:
+    """What explains the outputs with a mask of one form, if anything does."""
+    values = []
+    for probe, seed in enumerate(probes.SEEDS):
+        given = probes.mask(seed, answer.sizes["B"], answer.sizes["T"])
+        allowed = spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
+        values.append(under(answer, reading, allowed, probe))
+    known = (*mistakes_of("attention"), *reordered_mistakes())
+    wrong = [m for m in known if m.id.startswith("mask_") and m.id != _CONVENTION]
+    records = answer.records("masked", form=form, argument=name)
+    found = explained_under(answer, reading, outs, values, wrong, records)
+    if reading.causal and not found:
+        found = _unmasked(answer, reading, outs)
+    return [Account(form, meaning, found, outs)] if found else []
+
+
+def _unmasked(answer: AttentionAnswer, reading: Reading, outs: Outs) -> list[Explanation]:
+    """What explains the outputs where the causal mask stays, and the other one is left out."""
+    B, T = answer.sizes["B"], answer.sizes["T"]
+    everything = np.ones((B, reading.layout.A, T, T))
+    values = [under(answer, reading, everything, probe) for probe in range(len(outs))]
+    found = explained_under(answer, reading, outs, values, [], Records([]))
+    discarded = next(mistake for mistake in mistakes_of("attention") if mistake.id == "mask_discarded")
+    return [Explanation({"weights": discarded}, found[0].values)] if found else []
+
+
+def under(answer: AttentionAnswer, reading: Reading, allowed: Any, probe: int, kind: str = "self") -> Values:
+    """What the first steps are made from, under a mask (B,A,T,S)."""
+    known = answer.values(reading.layout, reading.causal, probe, kind)
+    turned = allowed.swapaxes(-1, -2)
+    return {
+        **known, **masked(allowed * known["mask"]), "turned": turned * known["mask"],
+        "turned_alone": turned, "before": known["mask"],
+    }  # fmt: skip
+
+
+def explained_under(
+    answer: AttentionAnswer,
+    reading: Reading,
+    outs: Outs,
+    values: Sequence[Values],
+    wrong: Sequence[Mistake],
+    records: Records,
 ) -> list[Explanation]:
     """What explains the outputs with a mask, beside what is known already; likelier ones first."""
     mistakes = reading.explanation.mistakes
     right = {name: mistakes[name].step if name in mistakes else step for name, step in answer.right.items()}
-    values = []
-    for probe, seed in enumerate(probes.SEEDS):
-        known = answer.values(reading.layout, reading.causal, probe, "self")
-        allowed = spread(probes.mask(seed, answer.sizes["B"], answer.sizes["T"]), form, reading.layout.A)
-        values.append({**known, **masked(allowed * known["mask"])})
-    wrong = [mistake for mistake in mistakes_of("attention") if mistake.id.startswith("mask_")]
 
     def fits(name: str, made: Mapping[str, Any], probe: int) -> bool | None:
         return any_same(outs[probe], made["output"], made["mask"]) if name == "output" else None
 
-    fill = fill_of(answer.records("masked", form=form), values[0], right)
+    fill = fill_of(records, values[0], right)
     for value in FILLS if fill is None else (fill,):
         filled = [{**known, "fill": np.float64(value)} for known in values]
         found = explanations(STEPS, right, wrong, filled, fits, 1)
         if found and not found[0].mistakes:
             return found[:1]
-        found = [e for e in found if value > ENOUGH or _id(e) != "mask_fill_too_small"]
+        found = [e for e in found if value > ENOUGH or id_of(e) != "mask_fill_too_small"]
+        if not np.isfinite(outs[0][0]).all():  # Then something is hidden.
+            found = [e for e in found if id_of(e) != "mask_discarded"]
         if found:
-            return sorted(found, key=lambda e: _rank(_id(e), fill))
+            is_product = answer.lines.first_own(_PRODUCT)
+            seen = bool(fill) or (fill == 0 and not is_product)
+            return sorted(found, key=lambda e: _rank(id_of(e), seen))
     return []
 
 
-def _id(explanation: Explanation) -> str:
+def id_of(explanation: Explanation) -> str:
+    """The id of the one mistake that explains something."""
     return next(iter(explanation.mistakes.values())).id
 
 
-def _rank(identity: str, fill: float | None) -> int:
+def _rank(identity: str, is_filled: bool) -> int:
     """How unlikely a mistake is; where a fill was seen that is no nothing, it is that."""
-    return -1 if fill and identity == LIKELY[-1] else LIKELY.index(identity)
-
-
-def fill_of(records: Records, values: Values, right: Mapping[str, Step]) -> float | None:
-    """What stands in place of masked scores: a constant, or one that was added; None where none is seen."""
-    made = dict(values)
-    for name in STEPS[: STEPS.index("scores") + 1]:
-        made[name] = right[name].evaluate(made)
-    scores = made["scores"]
-    hidden = np.broadcast_to(made["mask"], scores.shape) == 0
-    for record in records.all:
-        if has_size_of_scores(record, scores):
-            for known, out in score_layouts(scores, hidden):
-                fill = _fill_in(record.value, known, out)
-                if fill is not None:
-                    return fill
-    return None
-
-
-def _fill_in(value: Any, scores: Any, hidden: Any) -> float | None:
-    """The constant that is in the hidden places of scores, or was added there."""
-    if np.squeeze(scores).shape != np.squeeze(value).shape:
-        return None
-    value = value.reshape(scores.shape)
-    if not np.allclose(value[~hidden], scores[~hidden], rtol=1e-9) or np.allclose(value, scores):
-        return None
-    below, added = value[hidden], (value - scores)[hidden]
-    if not np.isfinite(below).all():
-        return -np.inf
-    for constant, tolerance in ((below, 1e-9), (added, 1e-6)):
-        if np.ptp(constant) <= tolerance * max(1, abs(constant[0])):
-            return float(constant[0])
-    return None
+    if is_filled and identity == "mask_fill_too_small":
+        return -1
+    return LIKELY.index(identity) if identity in LIKELY else len(LIKELY)
 
 
 def _accuse(
-    answer: AttentionAnswer,
-    reading: Reading,
-    verdict: Verdict,
-    form: str,
-    found: Sequence[Explanation],
-    outs: Sequence[Sequence[Any]],
+    answer: AttentionAnswer, reading: Reading, verdict: Verdict, argument: str, account: Account
 ) -> None:
-    best = found[0]
+    """Say which mistake explains the outputs under a mask."""
+    best = account.found[0]
     name, mistake = next(iter(best.mistakes.items()))
-    line = mask_line(answer, reading.explanation)
-    meant = _meaning(answer) if mistake.id == "mask_inverted" else "allowed"
-    if meant == "hidden":
-        verdict.add("mask", Finding("mask_convention", "mask", line=line, variable=answer.mask_name))
-        verdict.check("mask", "pass", "mask_right", {"name": answer.mask_name})
-        return
-    finding = placed(answer, mistake, name, best, "masked", form=form)
-    if mistake.id == "mask_discarded":
-        finding.line, finding.variable = line or finding.line, answer.mask_name
-    finding.alternatives = sorted({_id(other) for other in found} - {mistake.id})
-    expected = answer.complete(answer.values(reading.layout, reading.causal, 0))["output"]
-    answer.show(finding, outs[0], expected, best.values[0]["x"], best.values[0]["output"])
-    if not meant:  # Both conventions are in use: without a word on it neither is wrong.
-        finding.level = "note"
-        verdict.check("mask", "not_checked", "mask_meaning", {"name": answer.mask_name})
+    finding = placed(answer, mistake, name, best, "masked", form=account.form, argument=argument)
+    if mistake.id in ("mask_discarded", "mask_on_queries"):
+        finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
+        finding.variable = argument
+    finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
+    _show(answer, reading, finding, account)
     verdict.add("mask", finding)
 
 
-def _meaning(answer: AttentionAnswer) -> str:
-    """What true in a mask stands for, "hidden" or "allowed", if the learner's file tells; else ""."""
-    remarks, text = list(answer.lines.remarks()), answer.lines.text
-
-    def said(pattern: str) -> bool:
-        return any(re.search(pattern, remark, re.I) for remark in remarks)
-
-    upper, lower = (re.search(rf"\b{word}\b", text) for word in ("triu", "tril"))
-    turned = upper and re.search(r"== *0\b|~|1 *- ", text)  # What comes after is cut out, and the rest kept.
-    if "padding" in answer.mask_name or said(_TRUE_HIDES) or (upper and not lower and not turned):
-        return "hidden"
-    return "allowed" if said(_TRUE_ALLOWS) or lower or turned else ""
+def _show(answer: AttentionAnswer, reading: Reading, finding: Finding, account: Account) -> None:
+    expected = answer.complete(answer.values(reading.layout, reading.causal, 0))["output"]
+    values = account.found[0].values[0]
+    answer.show(finding, account.outs[0], expected, values["x"], values["output"])

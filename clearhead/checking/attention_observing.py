@@ -30,13 +30,19 @@ class Observing:
 
     def run(self) -> None:
         """Send a part for each probe as soon as it is there."""
-        others = [role for role, _ in self.subject.inputs if role in ("q", "k", "v", "context")]
+        roles = {role for role, _ in self.subject.inputs} & {"x", "q", "k", "v", "context"}
         for seed in probes.SEEDS:
             self._observe("self", seed)
-            if len(others) > 1:
+            if len(roles) > 1:
                 self._observe("cross", seed)
-            if self.subject.mask_argument is not None:
-                self._masked(seed)
+            for name in self.subject.mask_arguments:
+                self._masked(seed, name)
+            self._masked_by_all(seed)
+        for other in self.subject.flagged(self.plain):
+            flag = next(iter(other.flags), "") or next(n for n in other.named if n not in self.subject.named)
+            flagged = Observing(other, self.plain, self.recorded, self.recorder, self.send)
+            for seed in probes.SEEDS:
+                flagged._observe("flagged", seed, flag=flag)
         self._edges()
 
     def gradients(self) -> dict[str, bool]:
@@ -52,13 +58,13 @@ class Observing:
             return {p.name: _is_reached(p.tensor) for p in parameters if p.known}
         return {}
 
-    def _observe(self, kind: str, seed: int, mask: Any = None, **header: Any) -> None:
+    def _observe(self, kind: str, seed: int, masks: Given | None = None, **header: Any) -> None:
         """Run the code as it is, then recorded."""
         about = {"kind": kind, "seed": seed, **header}
         given = self.subject.given(kind, seed)
         before = {role: tensor.clone() for role, tensor in given.items()}
         try:
-            outs = self._outs(self.subject.ready(self.plain, seed), given, mask)
+            outs = self._outs(self.subject.ready(self.plain, seed), given, masks)
         except Exception as error:
             failed = {"line": line_of(error, self.plain.source.name), "message": said(error)}
             self.send({"part": "failed", **about, **failed}, {})
@@ -70,7 +76,7 @@ class Observing:
         try:
             module = self.subject.ready(self.recorded, seed)
             self.recorder.on = True
-            outs = self._outs(module, self.subject.given(kind, seed), mask)
+            outs = self._outs(module, self.subject.given(kind, seed), masks)
         except Exception:
             return  # Then there is nothing but the outputs.
         finally:
@@ -78,31 +84,52 @@ class Observing:
         places, arrays = self.recorder.answer()
         self.send({"part": "records", **about, **places, "out": _digest(outs)}, arrays)
 
-    def _outs(self, module: Any, given: Given, mask: Any = None) -> list[Any]:
-        """The outputs of a call as arrays."""
+    def _outs(self, module: Any, given: Given, masks: Given | None = None) -> list[Any]:
+        """The outputs of a call as arrays, sequences first."""
         with self.torch.no_grad():
-            outs = self.subject.outputs(self.subject.call(module, given, mask))
+            outs = self.subject.outputs(self.subject.call(module, given, masks))
+        if self.subject.tokens_first:
+            outs = [tensor.transpose(0, 1) for tensor in outs]
         return [tensor.detach().double().numpy().copy() for tensor in outs[:MOST_OUTPUTS]]
 
-    def _outs_with(self, seed: int, allowed: Any, form: str, values: str) -> list[Any]:
-        """The outputs with a mask in one form; none where the code does not take it."""
+    def _outs_with(self, seed: int, masks: Given) -> list[Any]:
+        """The outputs with masks; none where the code does not take them."""
         with contextlib.suppress(Exception):
-            mask = self.subject.mask(allowed, form, values)
-            return self._outs(self.subject.ready(self.plain, seed), self.subject.given("self", seed), mask)
+            return self._outs(self.subject.ready(self.plain, seed), self.subject.given("self", seed), masks)
         return []
 
-    def _masked(self, seed: int) -> None:
+    def _masked(self, seed: int, name: str) -> None:
         """The forms of a mask that the code takes, and what comes of each."""
         allowed = probes.mask(seed, self.subject.sizes["B"], self.subject.sizes["T"])
         for form in FORMS:
-            values = next((each for each in VALUES if self._outs_with(seed, allowed, form, each)), "")
+            values = self._values_taken(seed, name, allowed, form)
             if values:
                 mask = self.subject.mask(allowed, form, values)
-                self._observe("masked", seed, mask, form=form, values=values)
-            added = self._outs_with(seed, allowed, form, "added")
+                self._observe("masked", seed, {name: mask}, form=form, values=values, argument=name)
+            added = self._outs_with(seed, {name: self.subject.mask(allowed, form, "added")})
             if added:
                 about = {"part": "observed", "kind": "added", "seed": seed, "form": form, "values": "added"}
-                self.send({**about, "out": []}, {"out0": added[0]})
+                self.send({**about, "argument": name, "out": []}, {"out0": added[0]})
+
+    def _values_taken(self, seed: int, name: str, allowed: Any, form: str) -> str:
+        """The kind of values that a mask must have in a form; nothing where none is taken."""
+        kinds = ((each, self.subject.mask(allowed, form, each)) for each in VALUES)
+        return next((each for each, mask in kinds if self._outs_with(seed, {name: mask})), "")
+
+    def _masked_by_all(self, seed: int) -> None:
+        """What comes of several masks at once, each in the first form that its argument takes."""
+        names = self.subject.mask_arguments
+        masks, taken = {}, []
+        for place, name in enumerate(names if len(names) > 1 else ()):
+            allowed = probes.mask(seed + place, self.subject.sizes["B"], self.subject.sizes["T"])
+            for form in FORMS:
+                values = self._values_taken(seed, name, allowed, form)
+                if values:
+                    masks[name] = self.subject.mask(allowed, form, values)
+                    taken.append([name, form, place])
+                    break
+        if len(masks) > 1:
+            self._observe("all masks", seed, masks, taken=taken)
 
     def _edges(self) -> None:
         """One of a batch alone, the same twice, and a query that may attend to nothing."""
@@ -112,21 +139,17 @@ class Observing:
             arrays["alone"] = self._alone()
         with contextlib.suppress(Exception):
             made["wavers"] = self._wavers()
-        nothing = self._with_nothing_allowed() if self.subject.mask_argument is not None else []
-        if nothing:
-            arrays["nothing"] = nothing[0]
+        for name in self.subject.mask_arguments[:1]:
+            for hides in (False, True):
+                for nothing in self._with_nothing_allowed(name, hides)[:1]:
+                    arrays["nothing hidden" if hides else "nothing"] = nothing
         self.send(made, arrays)
 
     def _alone(self) -> Any:
-        seed = probes.SEEDS[0]
+        seed, axis = probes.SEEDS[0], 1 if self.subject.tokens_first else 0
         module, given = self.subject.ready(self.plain, seed), self.subject.given("self", seed)
-        with self.torch.no_grad():
-            alone = self.subject.of_batch(1)
-            return (
-                alone.outputs(alone.call(module, {role: x[:1] for role, x in given.items()}))[0]
-                .numpy()
-                .copy()
-            )
+        alone = Observing(self.subject.of_batch(1), self.plain, self.recorded, self.recorder, self.send)
+        return alone._outs(module, {role: x.narrow(axis, 0, 1) for role, x in given.items()})[0]
 
     def _wavers(self) -> bool:
         """Whether evaluation depends on chance."""
@@ -139,12 +162,15 @@ class Observing:
                 outs.append(self.torch.nan_to_num(self.subject.outputs(module(**named))[0]))
         return not self.torch.equal(*outs)
 
-    def _with_nothing_allowed(self) -> list[Any]:
+    def _with_nothing_allowed(self, name: str, hides: bool) -> list[Any]:
+        """The outputs where a query may attend to nothing, as true in a mask allows or `hides`."""
         seed = probes.SEEDS[0]
         allowed = probes.mask(seed, self.subject.sizes["B"], self.subject.sizes["T"])
         for form in FORMS:
+            blocked = blocking(allowed, form)
             for values in VALUES:
-                outs = self._outs_with(seed, blocking(allowed, form), form, values)
+                mask = self.subject.mask(~blocked if hides else blocked, form, values)
+                outs = self._outs_with(seed, {name: mask})
                 if outs:
                     return outs
         return []

@@ -10,10 +10,11 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.attention_answer import STEPS, AttentionAnswer, Reading
+from clearhead.checking.attention_fills import ENOUGH, fill_of
 from clearhead.checking.attention_forms import any_same, nearest
 from clearhead.checking.attention_heads import accuse_across, attends_across
 from clearhead.checking.attention_layouts import Layout
-from clearhead.checking.attention_masks import ENOUGH, fill_of
+from clearhead.checking.attention_orders import reordered_mistakes
 from clearhead.checking.attention_places import MASKS, TRIANGLE, Places, fill_line, placed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
@@ -25,9 +26,11 @@ CAUSAL = frozenset(
      "mask_multiplied_before_softmax", "mask_fill_too_small")
 )  # fmt: skip
 SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
+# What code has in it that hides something from somebody.
+_HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
 FAR_BELOW = -1e9
-# How many layouts are tried: with one mistake and with two, tokens first, heads within a token, unknown.
-ONE, TWO, TURNED, ACROSS, UNKNOWN = 14, 2, 6, 8, 12
+# How many layouts are tried: with one mistake and with two, heads within a token, unknown.
+ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
 
 Found = tuple[Layout, bool, list[Explanation]]
 
@@ -41,19 +44,21 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
     if not choices:
         verdict.check("output", "not_checked", "not_understood")
         return None
-    found = _explained(answer, choices, 0)
+    named = [layout for layout in choices if layout.named]
+    found = (
+        _explained(answer, named, 0)
+        or (_explained(answer, named[:ONE], 1, SWAPS) if named and not choices[-1].named else None)
+        or _explained(answer, choices, 0)
+    )
     if found is None:
         across = attends_across(answer, choices[:ACROSS])
         if across is not None:
             accuse_across(answer, verdict, *across)
             return None
-        found = (
-            _explained_tokens_first(answer, choices[:TURNED])
-            or _explained(answer, choices[:ONE], 1)
-            or _explained(answer, choices[:TWO], 2)
-        )
+        found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
     if found is None:
-        if choices[0].named:
+        chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
+        if choices[0].named and not chance:
             _say_unknown(answer, verdict, choices[:UNKNOWN])
         else:  # Which projection is whose was guessed, and may have been guessed wrongly.
             verdict.check("output", "not_checked", "not_understood")
@@ -64,25 +69,21 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
     return reading
 
 
-def _explained(answer: AttentionAnswer, choices: Sequence[Layout], most: int) -> Found | None:
-    """The first layout, causal or not, with which at most so many mistakes explain the output."""
-    for layout, causal in itertools.product(choices, (False, True)):
-        found = _explanations(answer, layout, causal, most)
+def _explained(
+    answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
+) -> Found | None:
+    """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
+    may_be_causal = re.search(_HIDES, answer.lines.text)
+    for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
+        found = _explanations(answer, layout, causal, most, only)
         if found:
             return layout, causal, found
     return None
 
 
-def _explained_tokens_first(answer: AttentionAnswer, choices: Sequence[Layout]) -> Found | None:
-    """The same where tokens come before sequences: then everything is read so."""
-    answer.turn()
-    found = _explained(answer, choices, 0)
-    if found is None:
-        answer.turn()
-    return found
-
-
-def _explanations(answer: AttentionAnswer, layout: Layout, causal: bool, most: int) -> list[Explanation]:
+def _explanations(
+    answer: AttentionAnswer, layout: Layout, causal: bool, most: int, only: frozenset[str] = frozenset()
+) -> list[Explanation]:
     outs = answer.outs()
     values = [answer.values(layout, causal, probe) for probe in range(len(probes.SEEDS))]
 
@@ -93,8 +94,13 @@ def _explanations(answer: AttentionAnswer, layout: Layout, causal: bool, most: i
         fill = fill_of(answer.records(), values[0], answer.right)
         for known in values:
             known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
-    wrong = [mistake for mistake in mistakes_of("attention") if _is_possible(answer, mistake, layout, causal)]
+    wrong = [
+        mistake
+        for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))
+        if _is_possible(answer, mistake, layout, causal) and (not only or mistake.id in only)
+    ]  # fmt: skip
     found = explanations(STEPS, answer.right, wrong, values, fits, most)
+    found = [e for e in found if not _is_turned_twice(e)]
     if most == 1 and not layout.named and answer.kind == "self":
         # Without names a swap is no more than another reading.
         return [e for e in found if not SWAPS & _ids(e)] or found
@@ -118,11 +124,18 @@ def _ids(explanation: Explanation) -> set[str]:
 def _rank(answer: AttentionAnswer, explanation: Explanation) -> tuple[int, int, int]:
     """How likely an explanation is, then how much of it is seen among the records, then how short it is."""
     ids, upper = _ids(explanation), "triu" in answer.lines.text
-    likely = bool(ids & SWAPS) + 2 * ("mask_fill_too_small" in ids)
+    likely = int(bool(ids & SWAPS))
+    likely += 2 * ("mask_fill_too_small" in ids)
     likely += ("causal_mask_reversed" if upper else "mask_inverted") in ids
     records, values = answer.records(), explanation.values[0]
     seen = sum(records.made(values[name]) is not None for name in explanation.mistakes)
     return likely, seen, -len(explanation.mistakes)
+
+
+def _is_turned_twice(explanation: Explanation) -> bool:
+    """Whether scores and weights are transposed: that is a softmax over the queries."""
+    turned = [m for m in explanation.mistakes.values() if m.id == "attention_transposed"]
+    return len(turned) > 1
 
 
 # What is said
@@ -135,7 +148,7 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
     if not reading.layout.roles["o"] and "output_projection_missing" not in said:
         verdict.add("output", _no_output_projection(answer, reading))
     triangle = answer.lines.always(TRIANGLE)  # Under an `if` it may be meant to be off.
-    if triangle and not reading.causal and not answer.mask_name:
+    if triangle and not reading.causal and not answer.mask_names:
         line = fill_line(answer) or triangle
         formula = answer.formula("weights")
         finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)
@@ -174,6 +187,7 @@ def _no_output_projection(answer: AttentionAnswer, reading: Reading) -> Finding:
     line = last.site.line if last else match.record.site.line if match else answer.forward_line
     finding = Finding("output_projection_missing", "output", line=line, yours="output = reshape(merged)")
     finding.expected = answer.formula("output")
+    finding.level = "note"  # It may be done by whoever takes what is returned, as in BERT.
     return finding
 
 

@@ -67,7 +67,7 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
     weights: list[Weight] = []
     biases: list[tuple[str, list[int], tuple[int, ...]]] = []
     for name, places, shape in _grouped(parameters, A, M):
-        if len(shape) >= 2:
+        if not _is_bias(parameters[places[0]], M):
             linear = parameters[places[0]][2] == "Linear"
             weights.append(Weight(name, places, shape, linear, role_of(name)))
         else:
@@ -78,6 +78,14 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
         if owner is not None:
             owner.bias, owner.bias_shape = places, shape
     return weights
+
+
+def _is_bias(parameter: Row, M: int) -> bool:
+    """Whether it is no matrix: a row of numbers, whatever axes of length 1 or of heads it has besides."""
+    shape = [length for length in parameter[1] if length > 1]
+    is_square = len(shape) == 2 and shape[0] == shape[1]
+    own = parameter[2] != "Linear" and M not in shape and not is_square
+    return len(shape) < 2 or len(parameter[1]) < 2 or own
 
 
 def _grouped(parameters: Sequence[Row], A: int, M: int) -> list[tuple[str, list[int], tuple[int, ...]]]:

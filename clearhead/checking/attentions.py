@@ -3,8 +3,12 @@
 Runs inside the sandbox, where torch is loaded already. It knows no right value.
 """
 
+import contextlib
+
+from clearhead.checking.attention_dropped import dropped
 from clearhead.checking.attention_observing import Observing, Send
 from clearhead.checking.attention_parameters import repeated
+from clearhead.checking.attention_rearranging import stand_in
 from clearhead.checking.attention_subject import AttentionSubject
 from clearhead.checking.attention_understanding import Understanding
 from clearhead.checking.find import Program
@@ -18,12 +22,19 @@ class AttentionRun:
     def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
         self.program, self.send = program, send
         self.recorder = Recorder()
-        self.plain = Loaded(program, source, modules, None)
-        self.recorded = Loaded(program, source, modules, self.recorder)
         self.subject = AttentionSubject(program.name)
+        with self.subject.in_double():
+            self.plain = Loaded(program, source, modules, None)
+            self.recorded = Loaded(program, source, modules, self.recorder)
+        for loaded in (self.plain, self.recorded):
+            stand_in(loaded.names, loaded.missing)
 
     def run(self) -> None:
         """Find out, then observe; each part is sent as soon as it is there."""
+        with self.subject.in_double():
+            self._run()
+
+    def _run(self) -> None:
         if self.plain.failed and self.program.name not in self.plain.names:
             line, message = self.plain.failed[0]
             self.send({"part": "crash", "phase": "definition", "line": line, "message": message}, {})
@@ -32,6 +43,8 @@ class AttentionRun:
         if not understanding.reached():
             self.send({"part": "crash", "phase": "forward", **understanding.crash}, {})
             return
+        with contextlib.suppress(Exception):
+            self.subject.find_order(self.plain)
         observing = Observing(self.subject, self.plain, self.recorded, self.recorder, self.send)
         module = self.subject.make(self.plain)
         self.send(
@@ -40,6 +53,7 @@ class AttentionRun:
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),
+                "dropped": dropped(self.program.body),
             },
             {},
         )  # fmt: skip

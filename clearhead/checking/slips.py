@@ -36,6 +36,19 @@ INTERFACE = {
 }  # fmt: skip
 _CONSTRUCTOR = r"_{1,2}(init|int|inti|intit|ini)_{0,2}|init_{1,2}"
 _PLAIN_BASES = {"object", "nn.Module", "torch.nn.Module", "Module"}
+# What a module of torch has besides the learner's own methods.
+_OF_MODULES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    register_parameter register_buffer register_module add_module apply buffers children cpu cuda
+    double eval extra_repr float get_parameter get_buffer get_submodule half load_state_dict modules
+    named_buffers named_children named_modules named_parameters parameters register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_state_dict_pre_hook
+    requires_grad_ set_submodule share_memory state_dict to to_empty train training type zero_grad
+    """,
+    )
+)
 CLOSE_WORD, CLOSE_NAME, SHORTEST = 0.82, 0.8, 5
 
 Found = dict[str, Any]
@@ -96,7 +109,7 @@ def _misspelt_uses(
     renamed: set[str] = set()
     if _inherits(node, classes):
         return found, renamed
-    known = _attributes(node, classes)
+    known = _attributes(node, classes) | (_OF_MODULES if bases(node) - {"object"} else set())
     called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
     for wanted, places in uses.items():
         if wanted in methods or wanted in known or wanted.startswith("__"):

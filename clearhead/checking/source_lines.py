@@ -64,9 +64,14 @@ class SourceLines:
         return self.first(rf"self\.{name}\s*(=(?!=)|:)|setattr\(.*{name}|register_\w+\(.{name}")
 
     def remarks(self) -> Iterator[str]:
-        """Comments and docstrings."""
+        """Comments, and the lines of docstrings.
+
+        >>> list(SourceLines({"lines": ["x = 1  # one", "'''Two", "three.'''"]}).remarks())
+        [' one', 'Two', 'three.']
+        """
         yield from (line.partition("#")[2] for line in self.all if "#" in line)
-        yield from re.findall(r'"""(.*?)"""', self.text, re.S)
+        for found in re.finditer(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', self.text, re.S):
+            yield from (found[1] or found[2] or "").split("\n")
 
 
 def _depth(text: str) -> int:

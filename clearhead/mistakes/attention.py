@@ -233,6 +233,11 @@ def softmax_over_heads(scores, mask):
     return _softmax(np.where(mask, scores, -np.inf), 1)
 
 
+def softmax_over_heads__filled(scores, mask):
+    """weights[B,A,T,S] = softmax_A(scores ⊙ mask - 1000000000 (1 - mask)): the weights of the heads sum to one, not those of the keys."""
+    return _softmax(scores * mask - 1e9 * (1 - mask), 1)
+
+
 def softmax_over_batch__sequences(scores, mask):
     """weights[B,A,T,S] = softmax_B(scores where mask): the weights of the sequences sum to one, not those of the keys."""
     return _softmax(np.where(mask, scores, -np.inf), 0)

@@ -5,9 +5,7 @@ NOT_UNDERSTOOD = {"network_closures", "network_octave", "network_sklearn"}
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {
     ("attention_bert", "mask_fill_too_small"),
-    ("attention_bert", "mask_inverted"),
     ("attention_bert", "mask_on_queries"),
-    ("attention_fused", "dropout_in_eval"),
     ("attention_lecture", "mask_fill_too_small"),
     ("attention_lucid", "crash"),
     ("attention_lucid", "mask_on_queries"),
