@@ -52,6 +52,7 @@ class NetworkAnswer:
         self.values = [self._drawn(seed) for seed in probes.SEEDS] if self.sizes else []
         self.tolerance = SINGLE if self._is_single() else DOUBLE
         self.rate = probes.RATE
+        self.is_rated = True  # whether that rate is known to be theirs
         self._records: dict[tuple[Any, ...], Records] = {}
 
     def _is_possible(self, mistake: Mistake) -> bool:

@@ -22,6 +22,7 @@ from clearhead.checking.network_gradients import (
     right_gradients,
     same,
 )  # fmt: skip
+from clearhead.checking.network_penalty import penalty_finding
 from clearhead.checking.network_places import at, made_at, placed
 from clearhead.checking.network_updates import Made, judge_frozen, judge_update, update_site
 from clearhead.checking.search import Explanation, with_value
@@ -115,6 +116,10 @@ class _Judge:
             lost = []
         for name in self.explanation.mistakes:
             verdict.add("backward", self._mistake(name, found))
+        if lost and all(map(self._is_pulled, lost)):
+            if as_its_loss is False:
+                verdict.add("backward", penalty_finding(answer, self.seen[0], lost))
+            lost = []
         for role in lost:
             verdict.add("backward", self._unknown(role))
         made = Made(self.kind, self.kinds, self.explanation, self.by_return, self.by_move)
@@ -138,6 +143,11 @@ class _Judge:
             self.reading = unused
             return others, missing
         return found, lost
+
+    def _is_pulled(self, role: str) -> bool:
+        """Whether a gradient is the right one and a multiple of its parameter, as a penalty has it."""
+        known = self.explanation.values[0]
+        return same(self.answer, self.seen[0][role], known[f"d{role}"], known[role]) is not None
 
     def _rank(self, explanation: Explanation) -> tuple[int, int]:
         """One step that is wrong rather than the two that it would spoil; then the one that was seen."""

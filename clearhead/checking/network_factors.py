@@ -126,7 +126,8 @@ class _Judge:
         """Another factor, where it is sure that it is one."""
         rest = {role: factor for role, factor in self.odd.items() if not _is(factor, 1)}
         returned = {role for role, factor in self.by_return.items() if abs(factor - 1) > NEAR}
-        if not rest or not (rest.keys() & returned or self.answer.sure(self.made.kind, "train")):
+        is_sure = self.answer.is_rated and self.answer.sure(self.made.kind, "train")
+        if not rest or not (rest.keys() & returned or is_sure):
             return
         role, factor = next(iter(rest.items()))
         site = made_at(self.answer, self.values[f"d{role}"], self.made.kinds, scaled=True)

@@ -124,6 +124,7 @@ def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
             if any(abs(abs(factor) * probes.RATE / rate / wanted - 1) < 1e-6 for factor in factors):
                 answer.rate = rate
                 return
+    answer.is_rated = False
 
 
 # What explains them

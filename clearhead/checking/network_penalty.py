@@ -1,6 +1,7 @@
 """Gradients of a network with a penalty on the weights, against central differences of its own loss."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,15 @@ def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
     if _is_the_same(made, before) and not _has_penalty(answer):
         return
     wrong = [role for role in made if consistent(answer, {role: made[role]}, data["reg"]) is False]
+    verdict.add("backward", penalty_finding(answer, before, wrong))
+
+
+def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
+    """Which gradients do not belong to the penalty of the loss, at the line that adds it."""
     role = next((role for role in ROLES if role in wrong), "W1")
-    finding = Finding("regularisation_gradient", f"d{role}", line=_line(answer, before.get(role)))
+    finding = Finding("regularisation_gradient", f"d{role}", line=_line(answer, gradients.get(role)))
     finding.values = {"names": listed(f"d{name}" for name in ROLES if name in wrong)}
-    given = answer.values[0]["X"]
-    finding.shown = {"name": f"d{role}", "expected": np.zeros(1), "actual": made[role], "input": given}
-    verdict.add("backward", finding)
+    return finding
 
 
 def _is_the_same(made: Gradients, before: Gradients) -> bool:

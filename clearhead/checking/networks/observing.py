@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import arguments_of
+from clearhead.checking.binding import arguments_of, role_of
 from clearhead.checking.networks.learner import Way
 from clearhead.checking.networks.network import Network
 from clearhead.checking.networks.sending import Send, copies, digest, outcome, parameters, spoiled
@@ -119,7 +119,8 @@ class _Call:
 def _rated(network: Network, way: Way) -> bool:
     """Whether the probe's learning rate is known to have been given."""
     asked = set(network.making.constructor.values())
-    return "lr" in way.binding.values() or bool(asked & {"lr", "config"}) or network.rated(way)
+    named = any(role == "lr" == role_of(name) for name, role in way.binding.items())
+    return named or bool(asked & {"lr", "config"}) or network.rated(way)
 
 
 def _rates(network: Network, thing: Any) -> list[float]:
