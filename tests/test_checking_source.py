@@ -670,3 +670,10 @@ def test_sizes_are_wrong_only_if_names_say_that_they_were_asked_for():
     text = NETWORK.replace("n_in, n_hidden, n_out", "p, q, r").replace("n_hidden", "(q + 1)")
     text = text.replace("n_in", "(p + 1)").replace("n_out", "r")
     assert "init_shape_wrong" not in errors(verdict_of(text))
+
+
+def test_what_training_that_begins_anew_learns_from_is_not_a_mistake_of_the_gradients():
+    over = RESTARTED.replace("powers.sum(axis=1, keepdims=True)", "powers.sum()")
+    assert errors(verdict_of(over)) == ["softmax_over_batch"]
+    mixed = RESTARTED.replace("self.gradients(X[order], Y[order])", "self.gradients(X[order], Y)")
+    assert errors(verdict_of(mixed)) == ["labels_not_shuffled_with_inputs"]

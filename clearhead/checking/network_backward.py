@@ -29,6 +29,7 @@ from clearhead.checking.search import Explanation
 REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
+_OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
 CHAINS = {
     "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
     "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
@@ -77,12 +78,22 @@ def _judge_from_its_beginning(
             values |= answer.by_role("before", arrays)
         for name in FORWARD:
             mistake = reading.forward.mistakes.get(name)
+            if name == "y":
+                values["shifted"] = values["z2"] - values["z2"].max(axis=1, keepdims=True)
             values[name] = (mistake.step if mistake else answer.right[name]).evaluate(values)
     own = Reading(Explanation(reading.forward.mistakes, [dict(values) for values in answer.values]))
     learn_rate(answer, own, "once")
     by_move = _moves(answer, "once")
     if by_move:
-        _Judge(answer, own, verdict, "once", [], by_move).judge()
+        moves = Verdict()
+        _Judge(answer, own, moves, "once", [], by_move).judge()
+        for finding in moves.findings:
+            # Of gradients that are right in themselves only the update may be wrong.
+            if not by_return or finding.id in _OF_UPDATES:
+                verdict.add(finding.check, finding)
+        if not by_return:
+            for name, check in moves.checks.items():
+                verdict.check(name, check.status, check.detail, check.values)
     answer.values = drawn
 
 
