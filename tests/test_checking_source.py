@@ -1036,3 +1036,10 @@ def test_an_argument_that_does_nothing_is_no_mask_that_is_thrown_away():
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []
+
+
+def test_what_training_that_begins_anew_learns_from_is_not_a_mistake_of_the_gradients():
+    over = RESTARTED.replace("powers.sum(axis=1, keepdims=True)", "powers.sum()")
+    assert errors(verdict_of(over)) == ["softmax_over_batch"]
+    mixed = RESTARTED.replace("self.gradients(X[order], Y[order])", "self.gradients(X[order], Y)")
+    assert errors(verdict_of(mixed)) == ["labels_not_shuffled_with_inputs"]

@@ -30,6 +30,7 @@ from clearhead.checking.search import Explanation, with_value
 REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
+_OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
 CHAINS = {
     "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
     "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
@@ -83,7 +84,15 @@ def _judge_from_its_beginning(
     learn_rate(answer, own, "once")
     by_move = _moves(answer, "once")
     if by_move:
-        _Judge(answer, own, verdict, "once", [], by_move).judge()
+        moves = Verdict()
+        _Judge(answer, own, moves, "once", [], by_move).judge()
+        for finding in moves.findings:
+            # Of gradients that are right in themselves only the update may be wrong.
+            if not by_return or finding.id in _OF_UPDATES:
+                verdict.add(finding.check, finding)
+        if not by_return:
+            for name, check in moves.checks.items():
+                verdict.check(name, check.status, check.detail, check.values)
     answer.values = drawn
 
 
@@ -174,20 +183,21 @@ class _Judge:
         """Whether a sum of all errors, which is zero for the output layer, was taken as in the other one."""
         return not any_of(made) and made.size > 1 and _is_one_number(np.asarray(self.seen[0].get("b1", 0.0)))
 
-    def _nothing_named(self, role: str) -> Site | None:
-        """Where a number that is as good as zero is named as the gradient of a parameter."""
-        numbers = (
-            r.site for r in self.answer.records(*self.kinds).all if r.value.ndim == 0 and not any_of(r.value)
-        )
-        return next(
-            (site for site in numbers if re.search(rf"{role[0]}\w*{role[1]}", site.target, re.I)), None
-        )
+    def _nothing_named(self, role: str, size: int) -> Site | None:
+        """Where what is as good as zero, of a size, is named as the gradient of a parameter."""
+        records = self.answer.records(*self.kinds).all
+        sites = [r.site for r in records if r.value.size == size and r.value.ndim < 3 and not any_of(r.value)]
+        for pattern in (rf"{role[0]}\w*{role[1]}", role[0]):
+            for site in sites:
+                if site.kind != "argument" and re.search(pattern, site.target, re.I):
+                    return site
+        return next((site for site in sites[::-1] if site.kind != "argument"), None)
 
     def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
         finding = at(
             Finding(identity, f"d{role}"),
-            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role),
+            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role, made.size),
             self.answer.line_of("backward"),
         )
         units = AXES[role]

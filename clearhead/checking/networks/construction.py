@@ -103,7 +103,7 @@ class _Search:
     def _constructors(self) -> Iterator[dict[str, str]]:
         if self.learner.bare:
             return iter([{}])
-        return itertools.chain(*(self._bindings("", pool) for pool in (PLAIN, (*POOL, "X", "Y"))))
+        return self._bindings("", (*POOL, "X", "Y"))
 
     def _functions(self) -> list[str]:
         """Initialising functions; "" is the class alone, whose arguments leave only what is named so."""
@@ -138,7 +138,9 @@ class _Search:
         return None
 
     def _bindings(self, function: str, pool: Sequence[str]) -> Iterator[dict[str, str]]:
-        """Ways to call a function or the class: in all orders of a few, or in some of many."""
+        """Ways to call a function or the class; a plain pool is for functions whose names tell nothing."""
+        if pool is PLAIN and any(argument.role for argument in self.learner.arguments(function)):
+            return iter(())
         return bindings(self.learner.arguments(function), pool, OPTIONAL, 400)
 
     def _keep(self, making: Making, thing: Any) -> None:

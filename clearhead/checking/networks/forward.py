@@ -63,7 +63,9 @@ def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
 
 def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:
     """Whether a call returned an output, or a number at most and kept one where there was none before."""
-    if any(value.dtype.kind == "f" for value in network.outputs_of(attempt.made)):
+    # Labels that are handed on are none.
+    made = [v for v in network.outputs_of(attempt.made) if not np.isin(v, (0, 1)).all()]
+    if any(value.dtype.kind == "f" for value in made):
         return True
     kept = (path for path, value in arrays_in(attempt.thing) if network.is_output(value))
     numbers = attempt.made is None or all(value.size == 1 for _, value in flat(attempt.made))

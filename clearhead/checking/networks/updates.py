@@ -10,6 +10,7 @@ from clearhead.checking import probes
 from clearhead.checking.contents import flat
 from clearhead.checking.networks.attempts import Attempt, Wanted, attempts
 from clearhead.checking.networks.learner import LABELS, Way
+from clearhead.checking.networks.names import says
 from clearhead.checking.networks.network import Network
 from clearhead.checking.networks.training import examples
 
@@ -59,9 +60,14 @@ def find_backward(network: Network) -> None:
         if score > best:
             best = score
             plan.ways["backward"], plan.labels = [attempt.way], attempt.way.labels
-            plan.moves = bool(moved)
+            plan.moves = {"W1", "W2"} <= moved or bool(moved and not _named_steps(network, attempt.way.name))
         if best == RETURNED or sure:
             return
+
+
+def _named_steps(network: Network, backward: str) -> list[str]:
+    """Functions whose names say that they update, besides the one that makes gradients."""
+    return [name for name in network.learner.ways("step") if says(name, "step") and name != backward]
 
 
 MOVED, KEPT, RETURNED = 1, 2, 3
