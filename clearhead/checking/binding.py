@@ -61,7 +61,7 @@ NETWORK = [
     ("lr", r"lr|learning_?rate|alpha|eta|step_?size|rate|l_?rate|learn_rate|step|epsilon"),
     ("epochs", r"(n|num|number_of|max|no|nb|total)?_?(epochs?|iter\w*|steps?|passes)"),
     ("batch", r"size|(mini_?)?batch(_?size)?|bs|b_?size|minibatch_?size|size_of_batch"),
-    ("reg", r"reg\w*|lambda\w*|lambd|lamb?da|l_?2\w*|weight_?decay|wd|lamda"),
+    ("reg", r"reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay|wd|lamda"),
     ("log", r"(log|print|report|display|show)_?(interval|every|freq\w*|cost|step)?|verbose|interval"),
     ("rng", r"rng|gen(erator)?|random_?generator|prng"),
     ("seed", r"(random_?)?(seed|state)|random"),
@@ -72,11 +72,11 @@ NETWORK = [
         r"|num_?features?|d|n0"
     )),
     ("H", (
-        r"(n|num|no)?_?(h|hid|hiddens?|hidden\w*)|hid\w*|(h|hid)_?(dim\w*|size|nodes|units)"
+        r"(n|num|d|no)?_?(h|hid|hiddens?|hidden\w*)|hid\w*|(h|hid)_?(dim\w*|size|nodes|units)"
         r"|dim_h\w*|n_?h\d?|n1|num_units|units|neurons|hdim"
     )),
     ("C", (
-        r"(n|num|no)?_?(out|outputs?|o|y|c|class\w*|output_?(nodes?|units?|neurons?))"
+        r"(n|num|d|no)?_?(out|outputs?|o|y|c|class\w*|output_?(nodes?|units?|neurons?))"
         r"|output\w*|out_?\w*|(c|o)_?(dim\w*|size)|num_?(class\w*|labels?|outputs?)"
         r"|n_?class\w*|dim_out|n_?y|classes|n_?c|k|n2"
     )),

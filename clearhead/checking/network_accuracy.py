@@ -4,7 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from clearhead.checking import probes
+from clearhead.checking.align import Site
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_answer import NetworkAnswer, Reading, Values
 from clearhead.checking.network_places import at
@@ -35,8 +38,26 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
         finding = _finding(answer, "accuracy_wrong_axis")
         finding.yours = "accuracy = 100 mean_C([argmax_N(y) = argmax_N(Y)])"
         verdict.add("evaluate", finding)
+    elif (site := _of_columns(answer, reading)) is not None:
+        finding = at(_finding(answer, "accuracy_wrong_axis"), site)
+        finding.yours = "accuracy = 100 mean_C([argmax_N(y) = argmax_N(Y)])"
+        verdict.add("evaluate", finding)
     else:  # Without labels among what it takes it may count something else.
         verdict.check("evaluate", "not_checked", "not_understood")
+
+
+def _of_columns(answer: NetworkAnswer, reading: Reading) -> Site | None:
+    """Where the likeliest example of each class was taken, and nowhere the likeliest class of an example."""
+    outputs = [values["shares"] for values in answer.values[:1]]
+    outputs += [reading.forward.values[0]["y"]] if reading.forward is not None else []
+    records = [r for r in answer.records("accuracy").all if r.value.dtype.kind in "iu"]
+    for y in outputs:
+        rows, columns = (
+            [r.site for r in records if np.array_equal(r.squeezed, y.argmax(axis=axis))] for axis in (1, 0)
+        )
+        if columns and not rows:
+            return columns[0]
+    return None
 
 
 def _is_told(answer: NetworkAnswer, calls: Sequence[Call]) -> bool:

@@ -229,11 +229,18 @@ class _Judge:
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
-        finding.alternatives = sorted(others - {mistake.id})
+        if finding.id == "slope_forgotten" and self._has_slope_of_relu(finding.line):
+            others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
+            finding.id = "slope_of_another_activation"
+        finding.alternatives = sorted(others - {finding.id})
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds)
             finding = at(finding, site) if site is not None else finding
         return finding
+
+    def _has_slope_of_relu(self, line: int) -> bool:
+        lines = self.answer.lines.all
+        return 0 < line <= len(lines) and re.search(r">=?\s*0", lines[line - 1]) is not None
 
     def _shown(self, role: str, made: Any) -> dict[str, Any]:
         expected = right_gradients(self.answer, self.reading)[f"d{role}"]

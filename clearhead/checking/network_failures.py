@@ -1,7 +1,7 @@
 """Functions of a network that are not there, not written yet, or end in an exception."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clearhead.checking import probes
@@ -47,7 +47,12 @@ def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
     """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
     weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
     asked = {probes.NETWORK[letter] for letter in "DHC"}
-    return len(weights) > 1 and all(set(shape) <= asked for shape in weights[:2])
+    return len(weights) == 2 and all(set(shape) <= asked for shape in weights) and not _fit(*weights)
+
+
+def _fit(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Whether weights can follow each other, as (in, out) or as (out, in)."""
+    return first[1] == second[0] or first[0] == second[1]
 
 
 def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:

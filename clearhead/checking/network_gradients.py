@@ -166,9 +166,12 @@ def explain_gradients(
     """The fewest mistakes that make the gradients, up to a factor each; and those that none makes."""
     assert reading.forward is not None
     values = [dict(known) for known in reading.forward.values]
-    if moved_only and "W2" in seen[0]:
-        for known, steps in zip(values, seen, strict=True):
+    for known, steps, seed in zip(values, seen, probes.SEEDS, strict=True):
+        if moved_only and "W2" in steps:
             known["W2_next"] = known["W2"] - answer.rate * steps["W2"]
+        elif not moved_only:
+            _, arrays = first(answer.observed("backward", seed))
+            known["W2_next"] = answer.by_role("after", arrays).get("W2", known["W2"])
     right, wrong = slopes(answer, reading)
     roles = [role for role in ROLES if all(role in made for made in seen) and any_of(seen[0][role])]
 

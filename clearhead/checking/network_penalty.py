@@ -66,13 +66,10 @@ def _has_penalty(answer: NetworkAnswer) -> bool:
 
 def _line(answer: NetworkAnswer, gradient: Any) -> int:
     """Where the penalty is added, or the gradient is made that it should have been added to."""
-    begin, lines = answer.line_of("backward"), answer.lines.all
-    for number, text in enumerate(lines[begin:], begin + 1):
-        if (
-            re.search(_STRENGTH, text, re.I)
-            and re.search(r"[-+]", text)
-            and not re.search(_NOT_A_GRADIENT, text)
-        ):
+    begin = answer.line_of("backward")
+    for number, text in answer.lines.body(begin):
+        added = re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
+        if added and not re.search(_NOT_A_GRADIENT, text):
             return number
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
     return match.record.site.line if match else begin

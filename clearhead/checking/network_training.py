@@ -46,7 +46,7 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
 def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Finding]:
     """What the batches tell, of which there should be some in each of several epochs."""
     takes, batch, epochs = set(data["roles"]), data["batch"], data["epochs"]
-    batches = _batches(loop.seen, batch)
+    batches = _batches(loop.in_train(N) or loop.seen, batch)
     total = sum(map(len, batches))
     at_once = "batch" not in takes and not any(len(rows) == min(batch, N) for rows in batches)
     if "epochs" in takes and 0 < total <= N and not (at_once and len(batches) > 1):
@@ -165,6 +165,12 @@ class _Loop:
             else 0
         )
         self.lines = list(answer.lines.body(begin or self.begin))
+
+    def in_train(self, N: int) -> Seen:
+        """What the training function itself takes from the examples, but for all of them."""
+        name = self.answer.functions.get("train", "")
+        own = (each for each in self.seen if each[0].site.function.rpartition(".")[2] == name)
+        return [each for each in own if len(each[1]) < N and each[0].site.kind != "argument"]
 
     def line(self, pattern: str) -> int:
         """The first line that has a pattern; 0 if none."""

@@ -49,7 +49,7 @@ _OF_MODULES = frozenset(
     """,
     )
 )
-CLOSE_WORD, CLOSE_NAME, SHORTEST = 0.82, 0.8, 5
+CLOSE_WORD, CLOSE_NAME, SHORTEST, HALF = 0.82, 0.8, 5, 0.6
 
 Found = dict[str, Any]
 
@@ -115,7 +115,9 @@ def _misspelt_uses(
         if wanted in methods or wanted in known or wanted.startswith("__"):
             continue
         defined = max(methods, key=lambda name: _likeness(wanted, name), default="")
-        if _likeness(wanted, defined) < CLOSE_NAME or not called & set(map(id, places)):
+        if _likeness(wanted, defined) < CLOSE_NAME:
+            defined = _unused(wanted, methods, uses)
+        if not defined or not called & set(map(id, places)):
             continue
         # Which of the two is the slip: the one that a known word mends.
         if slip(defined) and not slip(wanted):
@@ -126,6 +128,17 @@ def _misspelt_uses(
         for place in places:
             place.attr = defined
     return found, renamed
+
+
+def _unused(wanted: str, methods: Iterable[str], uses: Iterable[str]) -> str:
+    """The one method that nothing uses, if it has a word in common with one that is wanted; else nothing."""
+    called_from_outside = {word for names in INTERFACE.values() for word in names}
+    left = [
+        name for name in methods if name not in (*uses, *called_from_outside) and not name.startswith("__")
+    ]
+    words = {*wanted.split("_")} - {""}
+    alike = [name for name in left if words & {*name.split("_")} or _likeness(wanted, name) > HALF]
+    return alike[0] if len(alike) == 1 else ""
 
 
 def _finding(line: int, name: str, meant: str) -> Found:

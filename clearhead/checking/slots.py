@@ -3,6 +3,7 @@
 Runs inside the sandbox.
 """
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,15 +80,17 @@ def slots_of(thing: Any, wanted: Mapping[str, int] | None) -> Slots | None:
         (path, value) for path, value in every
         if not any(_NOT_PARAMETERS.match(str(key).lstrip(".")) for key in path)
     ]  # fmt: skip
-    if not any(_is_matrix(value) for _, value in found):
-        found = every
+    return _slots_in(found, wanted) or _slots_in(every, wanted)
+
+
+def _slots_in(found: Found, wanted: Mapping[str, int] | None) -> Slots | None:
+    """The first two matrices that fit each other, with what goes with them."""
     matrices = [pair for pair in found if _is_matrix(pair[1])]
-    for place, first in enumerate(matrices):
-        for second in matrices[place + 1 :]:
-            for flipped in (False, True):
-                sizes = _sizes(first[1], second[1], flipped)
-                if sizes is not None and (wanted is None or all(sizes[k] == wanted[k] for k in "DHC")):
-                    return _filled(Slots(sizes, flipped), found, first, second)
+    for first, second in itertools.combinations(matrices, 2):
+        for flipped in (False, True):
+            sizes = _sizes(first[1], second[1], flipped)
+            if sizes is not None and (wanted is None or all(sizes[k] == wanted[k] for k in "DHC")):
+                return _filled(Slots(sizes, flipped), found, first, second)
     return None
 
 

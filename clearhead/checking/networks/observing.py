@@ -75,7 +75,7 @@ class _Call:
             send({"part": "records", **header, **meta}, arrays)
             return
         data, arrays = outcome(made, self.network.changes(before, self.thing))
-        arrays |= parameters("after", self._after(made))
+        arrays |= parameters("after", self._after(made) if begun or not self._makes_its_own() else {})
         arrays |= parameters("before", begun)
         rates = [] if _rated(self.network, self.way) else _rates(self.network, self.thing)
         data |= {"roles": self.way.binding, "spoiled": spoiled(inputs, self.values), "rates": rates}
@@ -88,6 +88,11 @@ class _Call:
             return self.network.call(self.thing, self.way, self.values)
         finally:
             self.network.learner.recorder.on = False
+
+    def _makes_its_own(self) -> bool:
+        """Whether it trains parameters that it was not handed."""
+        handed = GIVEN & {*self.way.binding.values()}
+        return self.kind == "once" and self.network.learner.bare and not handed
 
     def _begun(self) -> Mapping[str, Any]:
         """The parameters that training makes itself, whichever there were before; none if it makes none."""
@@ -109,8 +114,6 @@ class _Call:
         return {role: np.array(value, float) for role, value in network.updated(thing, made).items()}
 
     def _after(self, made: Any) -> Mapping[str, Any]:
-        if self.kind == "once" and self.network.learner.bare and not set(self.way.binding.values()) & GIVEN:
-            return {}  # Those that it makes itself are not ours.
         if self.kind in ("step", "once"):
             return self.network.updated(self.thing, made)
         return self.network.slots.get(self.thing)

@@ -7,7 +7,7 @@ from typing import Any
 from clearhead.checking.binding import role_of
 from clearhead.checking.subject import Configuration
 
-_REG = re.compile(r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|l_?2\w*|weight_?decay\w*|wd)", re.I)
+_REG = re.compile(r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)", re.I)
 _EPOCHS = re.compile(r"_*(n|num|max)?_?(epochs?|iter\w*)", re.I)
 _BATCH = re.compile(r"_*(mini_?)?batch_?size", re.I)
 
