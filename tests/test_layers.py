@@ -124,7 +124,10 @@ def test_what_runs_in_the_sandbox_knows_nothing_of_what_is_right():
     right = ("mistakes", "two_layer_nn", "attention", "docstrings", "checking.align", "checking.diagnose")
     assert not {f"clearhead.{name}" for name in right} & {*loaded}
     assert "torch" not in loaded
-    assert {*loaded} >= {"clearhead.checking.networks.observing", "clearhead.checking.attention_observing"}
+    assert {*loaded} >= {
+        "clearhead.checking.network_run.observing",
+        "clearhead.checking.attention_run.observing",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(THIRD_PARTY))

@@ -14,7 +14,7 @@ from clearhead.checking.wording import Wording, filled, wrapped
 from clearhead.mistakes import LANGUAGES, TARGETS, WARNINGS, mistakes_of, texts
 
 PACKAGE = Path(clearhead.__file__).parent
-SOURCES = {path: path.read_text("utf-8") for path in sorted((PACKAGE / "checking").glob("*.py"))}
+SOURCES = {path: path.read_text("utf-8") for path in sorted((PACKAGE / "checking").rglob("*.py"))}
 SOURCES[PACKAGE / "check_command.py"] = (PACKAGE / "check_command.py").read_text("utf-8")
 CODE = "\n".join(SOURCES.values())
 STRINGS = {

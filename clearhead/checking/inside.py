@@ -4,7 +4,7 @@ import ast
 import warnings
 from typing import Any
 
-from clearhead.checking import attentions, find, networks, source
+from clearhead.checking import attention_run, find, network_run, source
 
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
@@ -25,7 +25,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     )  # fmt: skip
     if program.refusal:
         return
-    run = networks.NetworkRun if program.target == "two-layer" else attentions.AttentionRun
+    run = network_run.NetworkRun if program.target == "two-layer" else attention_run.AttentionRun
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run(program, read, modules, send).run()

@@ -121,7 +121,7 @@ def _made(node: ast.stmt) -> Iterator[str]:
 def in_this_process(what: Any, target: str = "") -> Outcome:
     """Run an object on the probes here, without limits, as the sandbox would: outputs alone, no lines."""
     from clearhead.checking.find import Program
-    from clearhead.checking.networks import NetworkRun
+    from clearhead.checking.network_run import NetworkRun
     from clearhead.checking.source import Source
 
     if not (inspect.isclass(what) or inspect.isfunction(what)):
@@ -157,7 +157,7 @@ def in_this_process(what: Any, target: str = "") -> Outcome:
     state, numpy_state = random.getstate(), np.random.get_state()
     try:
         if target == "attention":
-            from clearhead.checking.attentions import AttentionRun
+            from clearhead.checking.attention_run import AttentionRun
 
             AttentionRun(program, source, dict.fromkeys(_written_in(what), source), send).run()
         else:

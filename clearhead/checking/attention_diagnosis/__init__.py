@@ -1,0 +1,50 @@
+"""What is right and wrong in a learner's attention, from what its code made of the probes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from clearhead.checking.attention_diagnosis.answer import AttentionAnswer
+from clearhead.checking.attention_diagnosis.edges import judge_edges, judge_parameters
+from clearhead.checking.attention_diagnosis.masks import judge_masks
+from clearhead.checking.attention_diagnosis.output import explain_output
+from clearhead.checking.attention_diagnosis.switches import judge_flags, judge_several
+from clearhead.checking.findings import Finding, Verdict
+
+_NEVER_RUN = ("syntax_error", "name_undefined", "method_misspelt")  # said already, and why it crashes
+
+
+def diagnose_attention(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None:
+    """Look at each thing in turn, and fill a verdict."""
+    answer = AttentionAnswer(parts)
+    if not answer.understood:
+        _say_crash(answer, verdict)
+        return
+    judge_parameters(answer, verdict)
+    reading = explain_output(answer, verdict)
+    judge_masks(answer, reading, verdict)
+    judge_several(answer, reading, verdict)
+    judge_flags(answer, reading, verdict)
+    judge_edges(answer, reading, verdict)
+
+
+def _say_crash(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """Nothing came out for vectors: say why, where it is sure that the code is to blame."""
+    crash, _ = answer.part("crash")
+    if not crash:
+        return
+    message, unwritten = crash.get("message", ""), answer.found.get("unwritten", {})
+    if any(finding.id in _NEVER_RUN for finding in verdict.findings):
+        verdict.check("forward", "fail", "crashes", {"message": message})
+    elif unwritten:
+        name, line = next(iter(unwritten.items()))
+        values = {"function": name.rpartition(".")[2], "line": line}
+        verdict.check("forward", "not_written", "not_written", values)
+    elif message and not crash.get("sure"):
+        verdict.check("forward", "not_checked", "not_understood_crash", {"message": message})
+    elif message:
+        values = {"message": message, "function": "forward"}
+        verdict.add("forward", Finding("crash", line=int(crash.get("line", 0)), values=values))
+    elif crash.get("shape"):
+        values = {"shape": str(tuple(crash["shape"][0]))}
+        line = answer.forward_line
+        verdict.add("forward", Finding("output_shape", "output", line=line, values=values))

@@ -1,0 +1,110 @@
+"""What an attention does at the edges: missed parameters, chance in use, one sequence alone, empty rows."""
+
+import re
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import listed
+from clearhead.checking.attention_diagnosis.answer import AttentionAnswer, Reading
+from clearhead.checking.attention_diagnosis.meanings import HIDDEN, meaning_of
+from clearhead.checking.attention_diagnosis.places import mask_line
+from clearhead.checking.attention_diagnosis.weights import role_of
+from clearhead.checking.findings import Finding, Verdict
+
+CLOSE = 1e-8
+_COPIED = r"\[\s*\w+ for _ in range|\] \* "  # [layer for _ in range(3)], [layer] * 3
+
+
+_FILLS = r"\binf\b|finfo"
+# A layer that is made where it is applied: nn.Linear(4, 4)(x).
+_MADE_IN_PASSING = r"\bnn\.(Linear|Conv1d|LayerNorm|Embedding)\([^()]*(\([^()]*\)[^()]*)*\)\("
+
+
+def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """Whether the module knows each of its parameters, once."""
+    parameters = answer.understood["parameters"]
+    hidden = [name for name, _, _, known in parameters if not known]
+    repeated = answer.understood.get("repeated", [])
+    applied = answer.lines.first_own(_MADE_IN_PASSING)
+    if applied and not hidden:
+        layer = re.search(_MADE_IN_PASSING, answer.lines.own[applied - 1])
+        names = f"nn.{layer[1]}" if layer else ""
+        finding = Finding("parameters_unregistered", line=applied, values={"names": names})
+        verdict.add("parameters", finding)
+        return
+    if not hidden and not repeated:
+        verdict.check("parameters", "pass", "parameters_right", {"count": len(parameters)})
+        return
+    stem = _stem((hidden or repeated)[0])
+    if hidden and any(known and _stem(name) == stem for name, _, _, known in parameters):
+        stem = hidden[0].rpartition(".")[2]  # The module is known, but not all that it has.
+    finding = Finding("", line=answer.lines.assigned(stem), variable=f"self.{stem}")
+    if hidden:
+        finding.id = "parameters_unregistered"
+        finding.values = {"names": listed(sorted(set(map(_stem, hidden))))}
+    elif all("head" in name or role_of(name) in ("q", "k", "v") for name in repeated):
+        # It is there twice for several heads, not for several roles.
+        finding.id, finding.step = "projection_shared_by_heads", "queries"
+    else:
+        finding.id, finding.step = "projection_reused", "queries"
+        finding.line = answer.lines.first(_COPIED) or finding.line
+        finding.values = {"names": listed(repeated[:4])}
+    verdict.add("parameters", finding)
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def judge_edges(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
+    """Look at each edge in turn."""
+    _judge_chance(answer, verdict)
+    _judge_empty_rows(answer, reading, verdict)
+    _judge_batch(answer, verdict)
+    for observed, _ in answer.observed("self", probes.SEEDS[0])[:1]:
+        if observed.get("spoiled"):
+            finding = Finding("input_changed", "x", line=answer.forward_line, values={"names": "x"})
+            verdict.add("output", finding)
+    for name, line in answer.found.get("uses", [])[:1]:
+        level = "note" if name == "scaled_dot_product_attention" else "error"
+        finding = Finding("ready_made", line=int(line), values={"name": name}, level=level)
+        verdict.add("source", finding)
+
+
+def _judge_chance(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """Whether something is dropped out when the module is in use."""
+    edges, _ = answer.part("edges")
+    if edges.get("wavers") and "parameters_unregistered" not in verdict.ids():
+        called = answer.lines.first(r"F\.dropout|functional\.dropout|torch\.dropout")
+        line = called or answer.lines.first("ropout", after=answer.forward_line) or answer.forward_line
+        verdict.add("eval", Finding("dropout_in_eval", "weights", line=line))
+    elif edges:
+        verdict.check("eval", "pass", "eval_right")
+
+
+def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
+    """Whether a query that may attend to nothing becomes nan."""
+    if not answer.mask_names:
+        return
+    name = answer.mask_names[0]
+    hides = "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids()
+    hides = hides or meaning_of(answer.lines, name).true == HIDDEN
+    nothing = answer.part("edges")[1].get("nothing hidden" if hides else "nothing")
+    if nothing is None or np.isfinite(nothing).all():
+        return
+    filled = answer.lines.first_own(_FILLS) or answer.lines.first(_FILLS)
+    line = filled or (mask_line(answer, reading.explanation, name) if reading else answer.forward_line)
+    verdict.add("masked_row", Finding("fully_masked_row_nan", "weights", line=line))
+
+
+def _judge_batch(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """Whether a sequence alone gets what it got among others."""
+    alone = answer.part("edges")[1].get("alone")
+    outs = answer.outs("self")[0]
+    if alone is None or not outs or alone.shape[1:] != outs[0].shape[1:]:
+        return
+    if np.isfinite(alone).all() and not np.allclose(alone[0], outs[0][0], atol=CLOSE):
+        verdict.check("batch", "fail", "batch_leaks")
+    else:
+        verdict.check("batch", "pass", "batch_right")

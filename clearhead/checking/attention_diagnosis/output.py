@@ -1,0 +1,232 @@
+"""What explains an attention's output without a mask: a way to read it, and the fewest mistakes."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import listed
+from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading
+from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
+from clearhead.checking.attention_diagnosis.forms import any_same, nearest
+from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
+from clearhead.checking.attention_diagnosis.layouts import Layout
+from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
+from clearhead.checking.attention_diagnosis.places import MASKS, TRIANGLE, Places, fill_line, placed
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.search import Explanation, explanations
+from clearhead.mistakes import Mistake, mistakes_of
+
+# Mistakes with masks that a causal attention without a mask can make.
+CAUSAL = frozenset(
+    ("causal_mask_reversed", "mask_inverted", "mask_hides_diagonal", "mask_after_softmax",
+     "mask_multiplied_before_softmax", "mask_fill_too_small")
+)  # fmt: skip
+SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
+# What code has in it that hides something from somebody.
+_HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
+FAR_BELOW = -1e9
+# How many layouts are tried: with one mistake and with two, heads within a token, unknown.
+ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
+
+Found = tuple[Layout, bool, list[Explanation]]
+
+
+def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
+    """Find the simplest explanation, and say what it means; None where there is none to build on."""
+    if not all(answer.outs()):
+        verdict.check("output", "not_checked", "no_output")
+        return None
+    choices = answer.layouts()
+    if not choices:
+        verdict.check("output", "not_checked", "not_understood")
+        return None
+    named = [layout for layout in choices if layout.named]
+    found = (
+        _explained(answer, named, 0)
+        or (_explained(answer, named[:ONE], 1, SWAPS) if named and not choices[-1].named else None)
+        or _explained(answer, choices, 0)
+    )
+    if found is None:
+        across = attends_across(answer, choices[:ACROSS])
+        if across is not None:
+            accuse_across(answer, verdict, *across)
+            return None
+        found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
+    if found is None:
+        chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
+        if choices[0].named and not chance:
+            _say_unknown(answer, verdict, choices[:UNKNOWN])
+        else:  # Which projection is whose was guessed, and may have been guessed wrongly.
+            verdict.check("output", "not_checked", "not_understood")
+        return None
+    layout, causal, several = found
+    reading = Reading(layout, causal, max(several, key=lambda explanation: _rank(answer, explanation)))
+    _say(answer, verdict, reading, several)
+    return reading
+
+
+def _explained(
+    answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
+) -> Found | None:
+    """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
+    may_be_causal = re.search(_HIDES, answer.lines.text)
+    for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
+        found = _explanations(answer, layout, causal, most, only)
+        if found:
+            return layout, causal, found
+    return None
+
+
+def _explanations(
+    answer: AttentionAnswer, layout: Layout, causal: bool, most: int, only: frozenset[str] = frozenset()
+) -> list[Explanation]:
+    outs = answer.outs()
+    values = [answer.values(layout, causal, probe) for probe in range(len(probes.SEEDS))]
+
+    def fits(name: str, made: Mapping[str, Any], probe: int) -> bool | None:
+        return any_same(outs[probe], made["output"], made["mask"]) if name == "output" else None
+
+    if causal and most:
+        fill = fill_of(answer.records(), values[0], answer.right)
+        for known in values:
+            known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
+    wrong = [
+        mistake
+        for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))
+        if _is_possible(answer, mistake, layout, causal) and (not only or mistake.id in only)
+    ]  # fmt: skip
+    found = explanations(STEPS, answer.right, wrong, values, fits, most)
+    found = [e for e in found if not _is_turned_twice(e)]
+    if most == 1 and not layout.named and answer.kind == "self":
+        # Without names a swap is no more than another reading.
+        return [e for e in found if not SWAPS & _ids(e)] or found
+    return found
+
+
+def _is_possible(answer: AttentionAnswer, mistake: Mistake, layout: Layout, causal: bool) -> bool:
+    """Whether a mistake can be told here at all."""
+    if mistake.id.startswith(MASKS):
+        return causal and mistake.id in CAUSAL
+    if mistake.id == "output_projection_missing":
+        return bool(layout.roles["o"])
+    among_inputs = re.search("inputs_of|both_", mistake.step.function.__name__)
+    return answer.kind == "cross" or not (among_inputs or mistake.id == "argument_ignored")
+
+
+def _ids(explanation: Explanation) -> set[str]:
+    return {mistake.id for mistake in explanation.mistakes.values()}
+
+
+def _rank(answer: AttentionAnswer, explanation: Explanation) -> tuple[int, int, int]:
+    """How likely an explanation is, then how much of it is seen among the records, then how short it is."""
+    ids, upper = _ids(explanation), "triu" in answer.lines.text
+    likely = int(bool(ids & SWAPS))
+    likely += 2 * ("mask_fill_too_small" in ids)
+    likely += ("causal_mask_reversed" if upper else "mask_inverted") in ids
+    records, values = answer.records(), explanation.values[0]
+    seen = sum(records.made(values[name]) is not None for name in explanation.mistakes)
+    return likely, seen, -len(explanation.mistakes)
+
+
+def _is_turned_twice(explanation: Explanation) -> bool:
+    """Whether scores and weights are transposed: that is a softmax over the queries."""
+    turned = [m for m in explanation.mistakes.values() if m.id == "attention_transposed"]
+    return len(turned) > 1
+
+
+# What is said
+
+
+def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Sequence[Explanation]) -> None:
+    said = _ids(reading.explanation)
+    alternatives = {identity for explanation in found for identity in _ids(explanation)} - said
+    _say_mistakes(answer, verdict, reading, sorted(alternatives))
+    if not reading.layout.roles["o"] and "output_projection_missing" not in said:
+        verdict.add("output", _no_output_projection(answer, reading))
+    triangle = answer.lines.always(TRIANGLE)  # Under an `if` it may be meant to be off.
+    if triangle and not reading.causal and not answer.mask_names:
+        line = fill_line(answer) or triangle
+        formula = answer.formula("weights")
+        finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)
+        verdict.add("output", finding)
+    if reading.layout.shared:
+        stem = reading.layout.roles["q"].partition(".")[0]
+        line = answer.lines.assigned(stem)
+        finding = Finding("projection_shared_by_heads", "queries", line=line, variable=f"self.{stem}")
+        verdict.add("parameters", finding)
+    detail = "output_right_causal" if reading.causal else "output_right"
+    verdict.check("output", "pass", detail, {"error": f"{_error(answer, reading):.0e}"})
+
+
+def _say_mistakes(
+    answer: AttentionAnswer, verdict: Verdict, reading: Reading, alternatives: list[str]
+) -> None:
+    values = reading.explanation.values[0]
+    expected = answer.complete(answer.values(reading.layout, reading.causal, 0))["output"]
+    said: set[str] = set()
+    for name, mistake in reading.explanation.mistakes.items():
+        if mistake.id in said:
+            continue
+        said.add(mistake.id)
+        finding = placed(answer, mistake, name, reading.explanation)
+        finding.alternatives = list(alternatives)
+        answer.show(finding, answer.outs()[0], expected, values["x"], values["output"])
+        if mistake.id in SWAPS and not reading.layout.named and answer.kind == "self":
+            finding.level = "note"
+        verdict.add("output", finding)
+
+
+def _no_output_projection(answer: AttentionAnswer, reading: Reading) -> Finding:
+    places = Places(answer, answer.records(), reading.explanation.values[0])
+    last = places.last("merged")
+    match = places.made(reading.explanation.values[0]["merged"])
+    line = last.site.line if last else match.record.site.line if match else answer.forward_line
+    finding = Finding("output_projection_missing", "output", line=line, yours="output = reshape(merged)")
+    finding.expected = answer.formula("output")
+    finding.level = "note"  # It may be done by whoever takes what is returned, as in BERT.
+    return finding
+
+
+def _error(answer: AttentionAnswer, reading: Reading) -> float:
+    known = reading.explanation.values[0]["output"]
+    with np.errstate(all="ignore"):
+        return max(float(np.nanmax(np.abs(nearest(answer.outs()[0], known) - known))), 1e-16)
+
+
+def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[Layout]) -> None:
+    """No known mistake gives this output: say the first step that is nowhere among the values."""
+    records = answer.records()
+    best: tuple[int, dict[str, Any]] = (-1, {})
+    for layout, causal in itertools.product(choices, (False, True)):
+        values = answer.complete(answer.values(layout, causal, 0))
+        place = _first_unseen(Places(answer, records, values))
+        if place > best[0]:
+            best = place, values
+    place, values = best
+    name = STEPS[place]
+    outs = answer.outs()[0]
+    near = records.shaped(values[name].shape)
+    site = near[-1].site if near else None
+    finding = Finding("unknown", name, line=site.line if site else answer.forward_line, values={"name": name})
+    finding.variable = site.target if site and site.target != "return" else ""
+    finding.expected = answer.formula(name)
+    answer.show(finding, outs, values["output"], values["x"])
+    reached = answer.understood.get("gradient", {})
+    unused = [key for key, does in reached.items() if not does and key.endswith("weight")]
+    if unused:
+        finding.evidence = {"unused": listed(unused)}
+    elif not all(np.isfinite(out).all() for out in outs):
+        finding.evidence = {"finite": False}
+    verdict.add("output", finding)
+
+
+def _first_unseen(places: Places) -> int:
+    """Which step is the first that was not recorded; those that only reshape do not count."""
+    for place, name in enumerate(STEPS):
+        if name not in ("q", "k", "v", "merged") and places.made(places.values[name]) is None:
+            return place
+    return len(STEPS) - 1

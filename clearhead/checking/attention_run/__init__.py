@@ -1,0 +1,60 @@
+"""A learner's multi-head attention in PyTorch: understood by trying, and run on the probes.
+
+Runs inside the sandbox, where torch is loaded already. It knows no right value.
+"""
+
+import contextlib
+
+from clearhead.checking.attention_run.dropped import dropped
+from clearhead.checking.attention_run.observing import Observing, Send
+from clearhead.checking.attention_run.parameters import repeated
+from clearhead.checking.attention_run.rearranging import stand_in
+from clearhead.checking.attention_run.subject import AttentionSubject
+from clearhead.checking.attention_run.understanding import Understanding
+from clearhead.checking.find import Program
+from clearhead.checking.recorder import Loaded, Recorder
+from clearhead.checking.source import Source
+
+
+class AttentionRun:
+    """One learner's attention: what its constructor and its forward want, and what comes of the probes."""
+
+    def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
+        self.program, self.send = program, send
+        self.recorder = Recorder()
+        self.subject = AttentionSubject(program.name)
+        with self.subject.in_double():
+            self.plain = Loaded(program, source, modules, None)
+            self.recorded = Loaded(program, source, modules, self.recorder)
+        for loaded in (self.plain, self.recorded):
+            stand_in(loaded.names, loaded.missing)
+
+    def run(self) -> None:
+        """Find out, then observe; each part is sent as soon as it is there."""
+        with self.subject.in_double():
+            self._run()
+
+    def _run(self) -> None:
+        if self.plain.failed and self.program.name not in self.plain.names:
+            line, message = self.plain.failed[0]
+            self.send({"part": "crash", "phase": "definition", "line": line, "message": message}, {})
+            return
+        understanding = Understanding(self.subject, self.plain)
+        if not understanding.reached():
+            self.send({"part": "crash", "phase": "forward", **understanding.crash}, {})
+            return
+        with contextlib.suppress(Exception):
+            self.subject.find_order(self.plain)
+        observing = Observing(self.subject, self.plain, self.recorded, self.recorder, self.send)
+        module = self.subject.make(self.plain)
+        self.send(
+            {
+                "part": "understood", "sizes": dict(self.subject.sizes), "inputs": self.subject.inputs,
+                "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
+                "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
+                "repeated": repeated(module), "gradient": observing.gradients(),
+                "dropped": dropped(self.program.body),
+            },
+            {},
+        )  # fmt: skip
+        observing.run()

@@ -1,0 +1,112 @@
+"""Finds out what a learner's attention is called with: by name where names tell, else by trying.
+
+Runs inside the sandbox.
+"""
+
+import re
+import time
+from typing import Any
+
+from clearhead.checking import probes
+from clearhead.checking.attention_run.arguments import INPUTS, SIZES, constructor_ways, forward_ways
+from clearhead.checking.attention_run.settings import Settings, constants_of
+from clearhead.checking.attention_run.subject import AttentionSubject
+from clearhead.checking.binding import arguments_of, role_of
+from clearhead.checking.recorder import Loaded, line_of, said
+
+SECONDS = 8
+# What a message has in it when it was we who called wrongly, or had no such module.
+_OURS = (
+    r"Stub|Settings|ModuleNotFoundError|missing \d+ required|unexpected keyword|dtype|'int' object"
+    r"|'str' object|same datatype|Expected \d-?D|expected input|argument #1 'indices'|channels"
+)
+
+
+class Understanding:
+    """Tries ways to construct and to call, until vectors come out; `crash` says what came else."""
+
+    def __init__(self, subject: AttentionSubject, loaded: Loaded) -> None:
+        self.subject, self.loaded = subject, loaded
+        self.crash: dict[str, Any] = {}
+
+    def reached(self) -> bool:
+        """Whether a way was found; the subject then knows it."""
+        deadline = time.monotonic() + SECONDS
+        arguments = self.subject.arguments(self.loaded)
+        constants = constants_of(self.loaded.source.tree)
+        ways = constructor_ways(
+            arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure"))
+        )
+        for named in ways:
+            if time.monotonic() > deadline:
+                break
+            sizes = dict(self.subject.sizes)
+            if self._is_right(named):
+                return True
+            self.subject.sizes = sizes
+        return False
+
+    def _is_right(self, named: dict[str, Any]) -> bool:
+        self.subject.named = named
+        try:
+            module = self.subject.make(self.loaded)
+        except Exception as error:
+            self._crashed(error, named)
+            return False
+        if not named or (self._is_told(named) and not self.subject.fits(module)):
+            self.subject.read_sizes(module, self.loaded)
+            sizes = dict(self.subject.sizes)
+            if (other := self._resized(named)) != named and self._is_right(other):
+                return True
+            self.subject.named, self.subject.sizes = named, sizes
+        ways = forward_ways(arguments_of(module.forward))
+        return any(self._comes_through(module, inputs) for inputs in ways)
+
+    def _comes_through(self, module: Any, inputs: list[tuple[str, str]]) -> bool:
+        subject = self.subject
+        subject.inputs = inputs
+        try:
+            out = subject.call(module, subject.given("self", probes.SEEDS[0]))
+        except Exception as error:
+            self._crashed(error, subject.named, module)
+            return False
+        if subject.outputs(out):
+            return True
+        self.crash.setdefault("shape", [list(value.shape) for value in subject.tensors(out)][:3])
+        return False
+
+    def _resized(self, named: dict[str, Any]) -> dict[str, Any]:
+        """The same way with the sizes that the code fixes."""
+        sizes, roles = self.subject.sizes, {name: role_of(name, SIZES) for name in named}
+        return {name: sizes.get(roles[name], value) for name, value in named.items()}
+
+    def _is_told(self, named: dict[str, Any]) -> bool:
+        """Whether names alone say what the constructor wants."""
+        settings = [value for value in named.values() if isinstance(value, Settings)]
+        required = [a for a in self.subject.arguments(self.loaded) if a.required]
+        return all(role_of(a.name, SIZES) for a in required) and not any(each.asked for each in settings)
+
+    def _crashed(self, error: BaseException, named: dict[str, Any], module: Any = None) -> None:
+        """Keep the first message, or the first one with a line; it is sure where the call was by name."""
+        line, message = line_of(error, self.loaded.source.name), said(error)
+        if "message" in self.crash and (not line or self.crash.get("line")):
+            return
+        sure = line and self._is_told(named) and not self._is_ours(error, message, module)
+        self.crash.update(line=line, message=message, sure=bool(sure))
+
+    def _is_ours(self, error: BaseException, message: str, module: Any) -> bool:
+        """Whether the call may be to blame: with a mask left out, or tokens of a length that is not taken."""
+        if isinstance(error, AssertionError) or re.search(_OURS, message) or self.loaded.missing:
+            return True
+        line = self.loaded.source.line(line_of(error, self.loaded.source.name))
+        if re.match(r"raise\b", line) or ("to unpack" in message and re.search(r"shape|size\(", line)):
+            return True
+        if module is None:
+            return False
+        required = [role_of(a.name, INPUTS) for a in arguments_of(module.forward) if a.required]
+        if not all(required) or ("mask" in required and "NoneType" in message):
+            return True
+        fixed = self.subject.sizes["M"] != probes.ATTENTION["A"] * probes.ATTENTION["K"]
+        if fixed and self.subject.named:
+            return True
+        return "cannot be multiplied" in message and not self.subject.fits(module)

@@ -1,0 +1,55 @@
+"""What is right and wrong in a learner's two-layer network, from what its code made of the probes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from clearhead.checking.findings import Verdict
+from clearhead.checking.network_diagnosis.accuracy import judge_accuracy
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+from clearhead.checking.network_diagnosis.backward import judge_backward
+from clearhead.checking.network_diagnosis.edges import judge_edges
+from clearhead.checking.network_diagnosis.failures import excuse_missing_modules, judge_failures, say_crash
+from clearhead.checking.network_diagnosis.forward import explain_forward
+from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
+from clearhead.checking.network_diagnosis.loss import judge_loss
+from clearhead.checking.network_diagnosis.penalty import judge_penalty
+from clearhead.checking.network_diagnosis.recorded import judge_recorded
+from clearhead.checking.network_diagnosis.training import judge_training
+from clearhead.checking.network_diagnosis.whole import answer_of_whole
+
+
+def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None:
+    """Look at each thing in turn, and fill a verdict."""
+    answer = NetworkAnswer(parts)
+    if not answer.understood:
+        if not _diagnose_whole(parts, verdict):
+            say_crash(answer, verdict)
+        return
+    judge_shapes(answer, verdict)
+    judge_initial(answer, verdict)
+    reading = explain_forward(answer, verdict)
+    judge_loss(answer, reading, verdict)
+    judge_backward(answer, reading, verdict)
+    if "backward" not in verdict.checks:
+        _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
+    judge_penalty(answer, verdict)
+    judge_training(answer, verdict)
+    judge_accuracy(answer, reading, verdict)
+    judge_edges(answer, reading, verdict)
+    judge_failures(answer, verdict)
+    excuse_missing_modules(answer, verdict)
+
+
+def _diagnose_whole(parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_made: bool = False) -> bool:
+    """Look at a training as a whole, if it tells anything; `is_made`: its beginning is judged already."""
+    answer = answer_of_whole(parts)
+    if answer is None:
+        return False
+    if not is_made:
+        judge_initial(answer, verdict)
+    reading = explain_forward(answer, verdict)
+    judge_recorded(answer, reading, verdict)
+    judge_backward(answer, reading, verdict)
+    if "train" not in verdict.checks:
+        judge_training(answer, verdict)
+    return True

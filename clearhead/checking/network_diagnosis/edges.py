@@ -1,0 +1,73 @@
+"""What a network does at the edges: large scores, a probability of zero, what it keeps and changes."""
+
+import re
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import listed
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
+
+CHECKS = {"forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step"}
+_PASSES_ON = r"=\s*(self\.)?\w*(params|parameters|weights|theta|model)\w*\s*$|\.update\(|\*\*"
+_TWO_NAMES = r"self\.\w+\s*=\s*self\.\w+\s*=(?!=)"
+_BODY = 40  # lines in which forward keeps what it keeps
+
+
+def judge_edges(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Look at each edge in turn."""
+    data, arrays = answer.part("edges")
+    if not data or reading.other:
+        return
+    if np.size(arrays.get("overflow", ())) and not arrays["overflow"].all() and reading.forward is not None:
+        line = _exp_line(answer, reading) or answer.line_of("forward")
+        verdict.add("forward", Finding("softmax_overflow", "y", line=line))
+    if _is_infinite(answer, arrays, "softmax_overflow" in verdict.ids()):
+        line = _log_line(answer) or answer.line_of("loss")
+        verdict.add("compute_loss", Finding("loss_log_of_zero", "loss", line=line))
+    if data.get("alias_same") or data.get("alias_changed"):
+        values = {"names": listed(data.get("alias_changed", [])[:4])}
+        line = _alias_line(answer) or answer.line_of("forward")
+        verdict.add("forward", Finding("cache_aliases_parameters", "h", line=line, values=values))
+    for kind, name in CHECKS.items():
+        for observed, _ in answer.observed(kind, probes.SEEDS[0])[:1]:
+            spoiled = ["X" if role == "X" else "Y" for role in observed.get("spoiled", ())]
+            if spoiled:
+                values = {"names": listed(sorted(set(spoiled)))}
+                verdict.add(
+                    name, Finding("input_changed", spoiled[0], line=answer.line_of(kind), values=values)
+                )
+
+
+def _is_infinite(answer: NetworkAnswer, arrays: dict[str, np.ndarray], overflows: bool) -> bool:
+    """Whether the loss of a probability of zero is infinite, and not because the scores overflow."""
+    calls = enumerate(answer.observed("loss", probes.SEEDS[0]))
+    place, roles = next(
+        ((n, d["roles"].values()) for n, (d, _) in calls if f"loss_of_zero{n}" in arrays), (0, ())
+    )
+    loss, shares = arrays.get(f"loss_of_zero{place}"), arrays.get("shares_large")
+    if loss is None or np.isfinite(loss).all():
+        return False
+    return (shares is None or bool(np.isfinite(shares).all())) and (not overflows or "y" in roles)
+
+
+def _alias_line(answer: NetworkAnswer) -> int:
+    begin = answer.line_of("forward")
+    line = answer.lines.first(_PASSES_ON, after=begin)
+    return line if 0 < line <= begin + _BODY else answer.lines.first(_TWO_NAMES)
+
+
+def _exp_line(answer: NetworkAnswer, reading: Reading) -> int:
+    """The line of the softmax's exponential: the last call of exp on scores."""
+    scores = reading.forward.values[0].get("z2") if reading.forward is not None else None
+    if scores is None:
+        return 0
+    match = answer.records("forward", "loss", "backward").find(np.exp(scores), parts=True)
+    return match.record.site.line if match else 0
+
+
+def _log_line(answer: NetworkAnswer) -> int:
+    lines = answer.lines.all
+    sites = (record.site for record in answer.records("loss").all)
+    return next((s.line for s in sites if s.line <= len(lines) and re.search(r"\blog", lines[s.line - 1])), 0)

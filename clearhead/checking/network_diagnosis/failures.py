@@ -1,0 +1,118 @@
+"""Functions of a network that are not there, not written yet, or end in an exception."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from clearhead.checking import probes
+from clearhead.checking.align import listed
+from clearhead.checking.findings import Check, Finding, Verdict
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+
+CHECKS = {
+    "forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step",
+    "train": "train", "accuracy": "evaluate",
+}  # fmt: skip
+NAMES = {
+    "forward": "forw|feed|predict", "loss": "loss|cost|entropy", "backward": "back|grad",
+    "step": "step|update", "train": "train|fit", "accuracy": "acc|eval|score",
+}  # fmt: skip
+# What makes later functions fail, so that nothing more is said of those.
+EXPLAIN = frozenset(
+    ("syntax_error", "name_undefined", "method_misspelt", "init_shape_wrong", "crash",
+     "bias_gradient_wrong_axis", "bias_gradient_scalar", "cache_aliases_parameters")
+)  # fmt: skip
+OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
+_FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
+
+
+def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """No network could be made: say why, where it is sure that the code is to blame."""
+    crash, _ = answer.part("crash")
+    name, message = "initialize_parameters", crash.get("message", "")
+    if crash and EXPLAIN & {*verdict.ids()}:
+        verdict.check(name, "fail", "crashes", {"message": message})
+    elif message and not crash.get("sure"):
+        verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
+    elif message:
+        values = {"message": message, "function": crash.get("function", "")}
+        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+    elif _are_of_asked_sizes(crash.get("shapes", ())):
+        verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
+    elif crash:
+        verdict.check(name, "not_checked", "not_understood")
+
+
+def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
+    """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
+    weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
+    asked = {probes.NETWORK[letter] for letter in "DHC"}
+    return len(weights) == 2 and all(set(shape) <= asked for shape in weights) and not _fit(*weights)
+
+
+def _fit(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Whether weights can follow each other, as (in, out) or as (out, in)."""
+    return first[1] == second[0] or first[0] == second[1]
+
+
+def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """Say of each function that was not found why, and of each that was whether it fell."""
+    for kind in CHECKS:
+        known = verdict.checks.get(CHECKS[kind])
+        if kind not in answer.functions and (known is None or known.status == "not_checked"):
+            _say_missing(answer, verdict, kind)
+    for data, _ in answer.parts.get("failed", []):
+        if data["seed"] == probes.SEEDS[0] and (data["kind"] in CHECKS or data["kind"] == "once"):
+            _say_fallen(verdict, CHECKS.get(data["kind"], "train"), data)
+    for data, _ in answer.parts.get("trained", []):
+        if data["message"]:
+            _say_fallen(verdict, "train", data)
+
+
+def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
+    name, unwritten = CHECKS[kind], answer.understood.get("unwritten", ())
+    candidates = answer.understood.get("candidates", {}).get(kind, [])
+    waiting = next((candidate for candidate in candidates if candidate in unwritten), "")
+    crash = answer.understood.get("crashes", {}).get(kind, {})
+    message, function = crash.get("message", ""), crash.get("function", "")
+    if waiting:
+        values = {"function": waiting, "line": answer.line_of_function(waiting)}
+        verdict.check(name, "not_written", "not_written", values)
+    elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
+        verdict.check(name, "not_checked", "absent")
+    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(verdict)):
+        verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
+    elif EXPLAIN & {*verdict.ids()}:
+        verdict.check(name, "fail", "crashes", {"message": message})
+    else:
+        values = {"message": message, "function": function}
+        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+
+
+def _is_guessed(verdict: Verdict) -> bool:
+    """Whether there is no forward pass that was understood, so that others may have been called wrongly."""
+    forward = verdict.checks.get("forward")
+    return forward is not None and forward.status == "not_checked"
+
+
+def _say_fallen(verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
+    message = data["message"]
+    if (
+        not data.get("sure", True)
+        or re.search(_FORM, message)
+        or (name != "forward" and _is_guessed(verdict))
+    ):
+        verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
+    elif not EXPLAIN & {*verdict.ids()}:
+        verdict.add(name, Finding("crash", line=data["line"], values={"message": message, "function": name}))
+
+
+def excuse_missing_modules(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """What a module that is not here would have done is not the learner's omission."""
+    missed = answer.part("end")[0].get("missed", [])
+    gone = [f for f in verdict.findings if f.id in OMISSIONS] if missed else []
+    verdict.findings = [finding for finding in verdict.findings if finding not in gone]
+    details = {f"finding.{finding.id}" for finding in gone}
+    for name, check in verdict.checks.items():
+        if check.detail in details:
+            verdict.checks[name] = Check(name, "not_checked", "module_missing", {"name": listed(missed)})

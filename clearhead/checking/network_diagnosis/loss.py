@@ -1,0 +1,87 @@
+"""A network's loss: whether it is the mean cross-entropy, or a known mistake."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import digits
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading, Values
+from clearhead.checking.network_diagnosis.places import at
+from clearhead.docstrings import Step
+from clearhead.mistakes import Mistake
+
+LOOSE = 1e-5  # for a loss, whose logarithm may be guarded by a small number
+Call = tuple[list[float], list[Values]]  # the losses of each probe, and what they were made from
+
+
+def judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Say what the loss is; of another one, such as one with a penalty, nobody is accused."""
+    calls = _calls(answer, reading)
+    if "loss" not in answer.functions or reading.other or not calls:
+        return
+    if any(_fits(answer.right["loss"], *call) for call in calls):
+        verdict.check("compute_loss", "pass", "loss_right")
+        return
+    wrong = [mistake for mistake in answer.wrong if mistake.step.name == "loss"]
+    for numbers, inputs in calls:
+        for mistake in wrong:
+            if _fits(mistake.step, numbers, inputs):
+                verdict.add("compute_loss", _finding(answer, mistake, numbers[0], inputs[0]))
+                return
+    verdict.check("compute_loss", "not_checked", "not_understood")
+
+
+def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
+    """Each way in which the loss was called and made a number of every probe."""
+    seen = [answer.observed("loss", seed) for seed in probes.SEEDS]
+    calls = []
+    for pair in zip(*seen, strict=False):
+        numbers = [_number(data, arrays) for data, arrays in pair]
+        inputs = [
+            _inputs(answer, reading, probe, set(d["roles"].values())) for probe, (d, _) in enumerate(pair)
+        ]
+        known = [number for number in numbers if number is not None]
+        if len(known) == len(numbers):
+            calls.append((known, inputs))
+    return calls
+
+
+def _number(data: Any, arrays: Any) -> float | None:
+    """The number that a loss returned."""
+    made = [arrays[f"returned{i}"] for i in range(len(data["returned"])) if f"returned{i}" in arrays]
+    return next((float(v.reshape(-1)[0]) for v in made if v.size == 1 and v.dtype.kind == "f"), None)
+
+
+def _inputs(answer: NetworkAnswer, reading: Reading, probe: int, roles: set[str]) -> Values:
+    values = answer.values[probe]
+    if "y" in roles or reading.forward is None:
+        y = values["shares"]
+    elif "z2" in roles:
+        y = answer.right["y"].evaluate({"z2": reading.forward.values[probe]["z2"]})
+    else:
+        y = reading.forward.values[probe]["y"]
+    return {"y": y, "Y": values["Y"]}
+
+
+def _fits(step: Step, numbers: Sequence[float], inputs: Sequence[Values]) -> bool:
+    with np.errstate(all="ignore"):
+        known = [float(step.evaluate(values)) for values in inputs]
+    return all(
+        abs(number - value) <= LOOSE * max(abs(value), 1e-3)
+        for number, value in zip(numbers, known, strict=True)
+    )
+
+
+def _finding(answer: NetworkAnswer, mistake: Mistake, number: float, inputs: Values) -> Finding:
+    right, wrong = answer.right["loss"], mistake.step
+    scalars = (r for r in answer.records("loss").all if r.value.ndim == 0)
+    made = next((r.site for r in scalars if abs(float(r.value) - number) <= 1e-12 * abs(number)), None)
+    finding = at(Finding(mistake.id, "loss"), made, answer.line_of("loss"))
+    finding.yours, finding.expected = f"loss = {wrong.formula}", f"loss = {right.formula}"
+    finding.evidence = {"value": "loss", "digits": digits(np.asarray(number), wrong.evaluate(inputs))}
+    expected = float(right.evaluate(inputs))
+    finding.shown = {"name": "loss", "expected": expected, "actual": number, "input": inputs["y"]}
+    return finding

@@ -1,0 +1,75 @@
+"""Gradients of a network with a penalty on the weights, against central differences of its own loss."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.align import listed
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer
+from clearhead.checking.network_diagnosis.gradients import consistent, moved, returned
+
+_STRENGTH = r"reg|lambd|lamb?da|l2|decay|alpha"
+_NOT_A_GRADIENT = r"def |loss|cost"
+Gradients = dict[str, Any]
+
+
+def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """Say which gradients do not have the penalty that the loss has."""
+    if any(f.severity == "error" and f.step.startswith(("d", "loss")) for f in verdict.findings):
+        return
+    data = next((data for data, _ in answer.observed("regularised", probes.SEEDS[0])), None)
+    if data is None or not any(d["reg"] == 0.0 for d, _ in answer.parts.get("differences", [])):
+        return
+    before = returned(answer, "backward", probes.SEEDS[0])
+    made = returned(answer, "regularised", probes.SEEDS[0])
+    if len(made) < 2:
+        made = moved(answer, "regularised", probes.SEEDS[0])
+    if (
+        len(made) < 2
+        or consistent(answer, before) is False
+        or consistent(answer, made, data["reg"]) is not False
+    ):
+        return
+    if _is_the_same(made, before) and not _has_penalty(answer):
+        return
+    wrong = [role for role in made if consistent(answer, {role: made[role]}, data["reg"]) is False]
+    verdict.add("backward", penalty_finding(answer, before, wrong))
+
+
+def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
+    """Which gradients do not belong to the penalty of the loss, at the line that adds it."""
+    role = next((role for role in ROLES if role in wrong), "W1")
+    finding = Finding("regularisation_gradient", f"d{role}", line=_line(answer, gradients.get(role)))
+    finding.values = {"names": listed(f"d{name}" for name in ROLES if name in wrong)}
+    return finding
+
+
+def _is_the_same(made: Gradients, before: Gradients) -> bool:
+    return all(role in before and np.allclose(made[role], before[role]) for role in made)
+
+
+def _has_penalty(answer: NetworkAnswer) -> bool:
+    """Whether the strength of regularisation changes the learner's loss along any weight."""
+    slopes = {
+        data["reg"]: {key: float(value[0]) for key, value in arrays.items()}
+        for data, arrays in answer.parts.get("differences", [])
+    }
+    if len(slopes) < 2:
+        return False
+    none, some = slopes[0.0], slopes[max(slopes)]
+    return any(abs(none[key] - some[key]) > 1e-6 for key in none if key in some)
+
+
+def _line(answer: NetworkAnswer, gradient: Any) -> int:
+    """Where the penalty is added, or the gradient is made that it should have been added to."""
+    begin = answer.line_of("backward")
+    for number, text in answer.lines.body(begin):
+        added = re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
+        if added and not re.search(_NOT_A_GRADIENT, text):
+            return number
+    match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
+    return match.record.site.line if match else begin

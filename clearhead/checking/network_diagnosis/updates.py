@@ -1,0 +1,99 @@
+"""How a network's parameters move: along all of their gradients, and where in the source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clearhead.checking.align import Site, listed
+from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, any_of
+from clearhead.checking.network_diagnosis.gradients import Gradients, moved_along
+from clearhead.checking.search import Explanation
+
+
+@dataclass
+class Made:
+    """What explains the gradients, those of each probe that were returned and moved along, and the phases."""
+
+    kind: str  # of the update
+    kinds: Sequence[str]
+    explanation: Explanation
+    by_return: Sequence[Gradients]
+    by_move: Sequence[Gradients]
+
+    @property
+    def update(self) -> str:
+        """The check of the update."""
+        return "train_step" if self.kind == "step" else "train"
+
+    def frozen(self) -> list[str]:
+        """The parameters that stayed where they were although they have a gradient."""
+        known = self.explanation.values[0]
+        moved = self.by_move[0] if self.by_move else {}
+        return [r for r in ROLES if r in moved and not any_of(moved[r]) and any_of(known[f"d{r}"])]
+
+
+def judge_frozen(answer: NetworkAnswer, verdict: Verdict, made: Made, frozen: Sequence[str]) -> None:
+    """Say which parameters are never updated."""
+    if not frozen:
+        return
+    finding = Finding("parameter_never_updated", frozen[0])
+    if len(frozen) == len(made.by_move[0]) and "step" not in answer.functions:
+        finding.step, finding.line = "W1", _made_new(answer, made) or answer.line_of("train")
+        finding.values = {"names": listed(ROLES)}
+    else:
+        finding.line, finding.variable = update_line(answer, made), answer.path(frozen[0])
+        finding.values = {"names": listed(frozen)}
+        finding.alternatives = ["bias_gradient_scalar"] if list(frozen) == ["b2"] else []
+    verdict.add(made.update, finding)
+
+
+def judge_update(answer: NetworkAnswer, verdict: Verdict, made: Made) -> None:
+    """Whether the update is plain descent; momentum and the like are called neither wrong nor right."""
+    if not made.by_move:
+        return
+    known, right = made.explanation.values[0], verdict.checks["backward"].status == "pass"
+    steps = {role: step for role, step in made.by_move[0].items() if any_of(step)}
+    follows = all(moved_along(answer, known, role, step) is not None for role, step in steps.items())
+    if made.by_return and right and not follows:
+        verdict.check(made.update, "not_checked", "not_understood")
+    elif not {"update_ascends", "parameter_never_updated"} & {*verdict.ids()}:
+        verdict.check(made.update, "pass", "update_right")
+
+
+def update_site(answer: NetworkAnswer, kinds: Sequence[str]) -> Site | None:
+    """Where W2 is given its new value by its own name."""
+    path = answer.path("W2")
+    for record in answer.records(*kinds).all if "W2" in answer.shapes else ():
+        target = record.site.target
+        if (
+            target
+            and path in (target, target.replace('"', "'"))
+            and answer.laid(record.value, "W2") is not None
+        ):
+            return record.site
+    return None
+
+
+def update_line(answer: NetworkAnswer, made: Made) -> int:
+    """Where the parameters are given their new values, or should have been."""
+    line = _made_new(answer, made)
+    if line:
+        return line
+    paths = [answer.path(role).replace('"', "'") for role in ROLES]
+    records = answer.records(made.kind).all
+    named = (r.site for r in records if r.site.target and r.site.kind != "argument")
+    lines = (site.line for site in named if site.target.replace('"', "'") in paths)
+    return next(lines, answer.line_of(made.kind) or answer.line_of("train"))
+
+
+def _made_new(answer: NetworkAnswer, made: Made) -> int:
+    """Where new values of the parameters are made; 0 if nowhere."""
+    records, known = answer.records(made.kind), made.explanation.values[0]
+    moved = made.by_move[0] if made.by_move else {}
+    for role in (role for role in ROLES if role in answer.shapes):
+        steps = [moved[role]] if role in moved and any_of(moved[role]) else []
+        for step in [*steps, known[f"d{role}"]]:
+            match = records.made(answer.values[0][role] - answer.rate * step)
+            if match is not None:
+                return match.record.site.line
+    return 0

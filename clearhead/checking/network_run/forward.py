@@ -1,0 +1,116 @@
+"""Finding the forward pass, and the biases that it follows."""
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.contents import Path, arrays_in, flat, placed, said_path
+from clearhead.checking.network_run.attempts import Attempt, Wanted, attempts
+from clearhead.checking.network_run.learner import LABELS
+from clearhead.checking.network_run.network import Network
+
+POOL = ("X", "params", "W1", "b1", "W2", "b2", "reg")
+WANTED = Wanted("forward", POOL, before="new")
+WITH_LABELS = Wanted("forward", ("X", "Y", *POOL[1:]), labels=LABELS, before="new")  # It makes the loss too.
+
+
+def find_forward(network: Network) -> None:
+    """The forward pass, if need be with weights whose axes are exchanged."""
+    sizes = network.sizes
+    if _find_forward(network) or len({*sizes.values()}) < len(sizes):
+        return
+    vague = network.plan.ways.get("forward")
+    for roles in ({"W1", "W2"}, {"W1"}, {"W2"}):
+        network.slots.turned = roles
+        if _find_forward(network, vague=False):
+            return
+    network.slots.turned = set()
+    if vague is not None:
+        network.plan.ways["forward"] = vague
+
+
+def _find_forward(network: Network, vague: bool = True) -> bool:
+    """Find a function that makes a row for each example and a column for each class, or at least a row."""
+    thing, _ = network.ready(probes.SEEDS[0])
+    before = {said_path(path) for path, _ in arrays_in(thing)}
+    rows = None
+    for columns in (False, True):
+        network.plan.columns = columns
+        for attempt in _attempts(network, thing):
+            if _has_output(network, attempt, before):
+                network.plan.ways["forward"] = [attempt.way]
+                return True
+            if vague and rows is None and _has_rows(network, attempt.made):
+                rows = columns, attempt.way
+    network.plan.columns = False
+    if rows is not None:
+        network.plan.columns, network.plan.ways["forward"] = rows[0], [rows[1]]
+    return False
+
+
+def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
+    given = network.values(network.drawn(probes.SEEDS[0]), thing)
+    names = network.learner.ways("forward", "loss")
+    # An instance has its parameters: what else there is are labels.
+    kinds = (WANTED, WITH_LABELS) if network.learner.bare else (WITH_LABELS,)
+    ways = (attempts(network, wanted, names, thing, given) for wanted in kinds)
+    return (each for each in itertools.chain(*ways) if "X" in each.roles)
+
+
+def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:
+    """Whether a call returned an output, or a number at most and kept one where there was none before."""
+    # Labels that are handed on are none.
+    made = [v for v in network.outputs_of(attempt.made) if not np.isin(v, (0, 1)).all()]
+    if any(value.dtype.kind == "f" for value in made):
+        return True
+    kept = (path for path, value in arrays_in(attempt.thing) if network.is_output(value))
+    numbers = attempt.made is None or all(value.size == 1 for _, value in flat(attempt.made))
+    return numbers and any(said_path(path) not in before for path in kept)
+
+
+def _has_rows(network: Network, made: Any) -> bool:
+    return any(value.ndim == 2 and network.sizes["N"] in value.shape for _, value in flat(made))
+
+
+def find_biases(network: Network) -> None:
+    """Of several arrays that may be a bias, the one that the output follows."""
+    if "forward" in network.plan.ways and not network.learner.bare:
+        with contextlib.suppress(Exception):
+            for role, letter in (("b1", "H"), ("b2", "C")):
+                _find_bias(network, role, network.sizes[letter])
+
+
+def _find_bias(network: Network, role: str, size: int) -> None:
+    slots, before = network.slots, _output(network)
+    if role not in slots.paths or not _same(before, _output(network, slots.paths[role][0])):
+        return
+    own = slots.own()
+    for path, value in arrays_in(network.ready(probes.SEEDS[0])[0]):
+        may_be = isinstance(value, np.ndarray) and value.size == size and value.ndim <= 2
+        if (
+            may_be
+            and path not in own
+            and value.dtype.kind == "f"
+            and not _same(before, _output(network, path))
+        ):
+            slots.paths[role], slots.shapes[role] = [path], value.shape
+            return
+
+
+def _output(network: Network, change: Path | None = None) -> list[Any]:
+    """All that the forward pass makes, with one array changed."""
+    thing, values = network.ready(probes.SEEDS[0])
+    if change is not None:
+        placed(thing, change, dict(arrays_in(thing))[change] + 0.5)
+    made = network.call(thing, network.plan.ways["forward"][0], values)
+    return [value for _, value in flat(made)] or [np.array(value) for _, value in arrays_in(thing)]
+
+
+def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True)
+    )

@@ -1,0 +1,100 @@
+"""How an instance of a learner's network comes to be, of sizes that are asked for."""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from clearhead.checking import probes
+from clearhead.checking.binding import NETWORK, call
+from clearhead.checking.network_run.learner import Learner
+from clearhead.checking.network_run.settings import set_rate
+from clearhead.checking.slots import slots_of
+from clearhead.checking.subject import Configuration, quiet, seed_all
+
+
+@dataclasses.dataclass(frozen=True)
+class Making:
+    """What a class wants, and then its initialising function; `late` where only training makes parameters.
+
+    `late` is the form in which that training takes its labels.
+    """
+
+    function: str = ""
+    binding: dict[str, str] = dataclasses.field(default_factory=dict)
+    constructor: dict[str, str] = dataclasses.field(default_factory=dict)
+    late: str = ""
+    whole: bool = False  # trained as a whole, which bare functions have their parameters from
+
+    @property
+    def asked(self) -> set[str]:
+        """All that is handed over."""
+        return {*self.binding.values(), *self.constructor.values()}
+
+    def make(self, learner: Learner, sizes: Mapping[str, int], examples: int) -> Any:
+        """An instance of the given sizes."""
+        values = values_to_make(learner, sizes, examples)
+        seed_all()
+        with quiet():
+            thing = learner.subject.make(**{name: values[role] for name, role in self.constructor.items()})
+            if learner.bare:
+                thing.params = self._initialise(
+                    learner, thing, {**values, "Y": values[self.late or "one-hot"]}
+                )
+            elif self.late:
+                set_rate(thing, 0.0)
+                self._initialise(learner, thing, {**values, "lr": 0.0, "Y": values[self.late]})
+                set_rate(thing, probes.RATE)
+            elif self.function:
+                made = self._initialise(learner, thing, values)
+                if made is not None and slots_of(thing, None) is None:
+                    # Returned, not kept: keep it as the learner's own code does where it says so.
+                    thing.params = made
+        return thing
+
+    def _initialise(self, learner: Learner, thing: Any, values: Mapping[str, Any]) -> Any:
+        return call(learner.subject.function(thing, self.function), self.binding, dict(values))
+
+
+def values_to_make(learner: Learner, sizes: Mapping[str, int], examples: int) -> dict[str, Any]:
+    """What a constructor or an initialising function may ask for, by the roles of arguments."""
+    layers = [sizes[letter] for letter in "DHC"]
+    D, H, C = layers
+    draw = probes.network(probes.SEEDS[0], D, H, C, max(examples, C))
+    values = {
+        **forms_of_labels(draw), **sizes, "shape": layers, "lr": probes.RATE, "reg": 0.0, "seed": 0,
+        "epochs": 1, "batch": examples, "log": 1, "X": draw["X"], "Y": draw["Y"],
+        "rng": np.random.default_rng(0),
+    }  # fmt: skip
+    return {**values, "config": Configuration(values, NETWORK), "made": _configured(learner, layers)}
+
+
+def forms_of_labels(draw: Mapping[str, Any], columns: bool = False) -> dict[str, Any]:
+    """Labels in each form that learners have them in; examples are rows, or `columns`."""
+    return {
+        "one-hot": turned(draw["Y"], columns),
+        "index": draw["labels"].copy(),
+        "column": draw["labels"].reshape((1, -1) if columns else (-1, 1)),
+    }
+
+
+def turned(matrix: Any, columns: bool) -> Any:
+    """A copy of a matrix in the learner's own layout.
+
+    >>> turned(np.ones((7, 5)), columns=True).shape
+    (5, 7)
+    """
+    return np.ascontiguousarray(matrix.T) if columns else matrix.copy()
+
+
+def _configured(learner: Learner, layers: list[int]) -> Any:
+    """An instance of the learner's own dataclass of settings, whose first whole numbers are the sizes."""
+    for kind in learner.subject.loaded.names.values():
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            whole = [field.name for field in dataclasses.fields(kind) if field.type in (int, "int")]
+            if len(whole) >= len(layers):
+                with contextlib.suppress(Exception):
+                    return kind(**dict(zip(whole, layers, strict=False)))
+    return None
