@@ -29,7 +29,6 @@ NOT_NAMED = {
     ("network_hidden_first", "crash"),
     ("network_layers", "method_misspelt"),
     ("network_layers", "parameter_never_updated"),
-    ("network_long_names", "update_before_use"),
     ("network_octave", "gradient_averaged_twice"),
     ("network_octave", "init_zero_weights"),
     ("network_octave", "loss_log_of_zero"),
