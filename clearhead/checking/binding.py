@@ -31,7 +31,7 @@ NETWORK = [
     ("z2", r"z_?2|logits?|z_?out"),
     ("z1", r"z_?1|z_?h(idden)?|hidden_(in|input|sum|z)"),
     ("h", (
-        r"l_?1|layer_?1|h_?1?|a_?1|hidden_?(out\w*|layer\w*|act\w*|values?|units?_out)?"
+        r"l_?1|layer_?1|h_?1?|a_?1|hidden_?(out\w*|layer(?!\w*(size|dim|unit|node))\w*|act\w*|values?|units?_out)?"
         r"|a_?h(idden)?|h_?out"
     )),
     ("amb", r"y"),
