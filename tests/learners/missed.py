@@ -24,7 +24,6 @@ NOT_NAMED = {
     ("network_coursera", "init_shape_wrong"),
     ("network_cs231n", "slope_of_another_activation"),
     ("network_functional", "crash"),
-    ("network_functional", "init_shape_wrong"),
     ("network_functional", "softmax_overflow"),
     ("network_hidden_first", "crash"),
     ("network_layers", "method_misspelt"),
@@ -35,5 +34,4 @@ NOT_NAMED = {
     ("network_octave", "train_returns_early"),
     ("network_sklearn", "loss_log_of_zero"),
     ("network_sklearn", "train_returns_early"),
-    ("network_update_in_backward", "init_shape_wrong"),
 }

@@ -30,7 +30,7 @@ def judge_shapes(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 
 def _misshapen(answer: NetworkAnswer) -> Iterator[Misshapen]:
-    fails = "forward" not in answer.functions
+    fails = "forward" not in answer.functions or not answer.outs(probes.SEEDS[0])
     for role in answer.understood.get("turned", ()):
         shape = list(answer.shapes[role])
         yield role, shape, shape[::-1]
