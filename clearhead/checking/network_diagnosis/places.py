@@ -9,6 +9,7 @@ import numpy as np
 from clearhead.checking.align import Site
 from clearhead.checking.findings import Finding
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
+from clearhead.checking.network_diagnosis.gradients import right_gradients
 from clearhead.mistakes import Mistake
 
 
@@ -41,8 +42,11 @@ def placed(
     if mistake.id == "hidden_without_activation":
         site = _used(answer, reading, kinds) or site
     finding = at(Finding(mistake.id, name), site, answer.line_of(kinds[0]))
-    finding.yours = f"{name} = {written(answer, reading, mistake.step.formula, kinds)}"
-    finding.expected = f"{name} = {written(answer, reading, answer.right[name].formula, kinds)}"
+    own = site.target if site is not None else ""
+    finding.yours, finding.expected = (
+        f"{name} = {_written(answer, reading, step.formula, kinds, own)}"
+        for step in (mistake.step, answer.right[name])
+    )
     return finding
 
 
@@ -61,15 +65,15 @@ def _logarithm(value: Any) -> Any:
         return np.log(np.where(np.asarray(value) > 0, value, np.nan))
 
 
-def written(answer: NetworkAnswer, reading: Reading, formula: str, kinds: Sequence[str]) -> str:
-    """A formula in which a value that the learner has no variable for is written out."""
+def _written(answer: NetworkAnswer, reading: Reading, formula: str, kinds: Sequence[str], own: str) -> str:
+    """A formula in which a value with no variable, or the step's `own`, is written out."""
     records = answer.records(*kinds, "forward")
-    known = reading.forward.values[0] if reading.forward is not None else {}
+    known = right_gradients(answer, reading) if reading.forward is not None else {}
     for name in ("dh", "dz2", "z1", "z2"):
         if name not in known or not re.search(rf"\b{name}\b", formula):
             continue
         match = records.find(known[name], scaled=True)
-        if match is not None and match.record.site.target in ("", "return"):
+        if match is not None and match.record.site.target in ("", "return", own):
             inner = answer.right[name].formula
             formula = re.sub(rf"\b{name}\b", inner if formula == name else f"({inner})", formula)
     return formula
