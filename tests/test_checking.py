@@ -135,9 +135,9 @@ def test_nearly_all_planted_mistakes_are_named_at_their_line_and_alone():
             elsewhere.add(key)
     # What is missed is written down, so that it can neither grow nor be forgotten.
     assert unnamed == missed.NOT_NAMED
-    assert named >= 0.9 * len(PLANTS)
-    assert alone >= 0.95 * len(PLANTS)
-    assert placed >= 0.8 * len(PLANTS)
+    assert named >= 0.93 * len(PLANTS)
+    assert alone >= 0.98 * len(PLANTS)
+    assert placed >= 0.85 * len(PLANTS)
 
 
 @pytest.mark.slow
