@@ -89,34 +89,6 @@ def test_a_correct_implementation_is_understood(style):
     )
 
 
-def first_of_each():
-    """One plant of each mistake, for the quick tests."""
-    seen, chosen = set(), []
-    for plant in PLANTS:
-        kind = plant.style.partition("_")[0], plant.mistake
-        if kind not in seen and (plant.style, plant.mistake) not in missed.NOT_NAMED:
-            seen.add(kind)
-            chosen.append(plant)
-    return chosen
-
-
-def name_of(plant):
-    return f"{plant.style}-{plant.mistake}-{abs(hash(plant.edits)) % 1000}"
-
-
-def check_plant(plant):
-    verdict = of_style(plant.style, planted(plant))
-    assert plant.mistake in ids(verdict)
-    others = [identity for identity in errors(verdict) if identity != plant.mistake]
-    assert [identity for identity in others if plant.mistake not in ids(verdict) - {identity}] == []
-    return verdict
-
-
-@pytest.mark.parametrize("plant", first_of_each(), ids=lambda plant: f"{plant.style}-{plant.mistake}")
-def test_a_planted_mistake_is_named(plant):
-    check_plant(plant)
-
-
 @pytest.mark.slow
 def test_nearly_all_planted_mistakes_are_named_at_their_line_and_alone():
     named = alone = placed = 0
