@@ -9,6 +9,8 @@ from test_checking import errors, verdict_of
 
 from clearhead.checking.find import find
 from clearhead.checking.flows import Origin, calls_in
+from clearhead.checking.network_run.script import Script
+from clearhead.checking.recorder import Recorder
 from clearhead.checking.source import read
 
 NETWORK = '''\
@@ -1043,3 +1045,27 @@ def test_what_training_that_begins_anew_learns_from_is_not_a_mistake_of_the_grad
     assert errors(verdict_of(over)) == ["softmax_over_batch"]
     mixed = RESTARTED.replace("self.gradients(X[order], Y[order])", "self.gradients(X[order], Y)")
     assert errors(verdict_of(mixed)) == ["labels_not_shuffled_with_inputs"]
+
+
+def test_what_reaches_out_through_another_function_is_not_run(tmp_path):
+    marker = tmp_path / "marker"
+    text = f"""
+def keep():
+    open({str(marker)!r}, "w").write("here")
+
+def prepare():
+    keep()
+
+class Net:
+    def __init__(self):
+        prepare()
+
+prepare()
+net = Net()
+done = 1
+"""
+    script = Script(read("net.py", text.encode()), {})
+    script.run(Recorder(), {})
+    assert script.names["done"] == 1
+    assert "net" not in script.names
+    assert not marker.exists()

@@ -6,8 +6,6 @@ from typing import Any
 
 from clearhead.mistakes import severity
 
-STATUSES = ("pass", "fail", "warning", "not_checked", "not_written")
-
 
 @dataclass
 class Finding:

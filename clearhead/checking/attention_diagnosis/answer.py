@@ -10,12 +10,12 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.align import Record, Records, digits, right_steps
+from clearhead.checking.answer import Answer
 from clearhead.checking.attention_diagnosis.forms import NEGLIGIBLE, nearest
 from clearhead.checking.attention_diagnosis.layouts import Layout, layouts
 from clearhead.checking.attention_diagnosis.weights import role_of
-from clearhead.checking.findings import Finding, first, grouped
+from clearhead.checking.findings import Finding, first
 from clearhead.checking.search import Explanation
-from clearhead.checking.source_lines import SourceLines
 from clearhead.docstrings import Step
 
 STEPS = ("queries", "keys", "values", "q", "k", "v", "scores", "weights", "heads", "merged", "output")
@@ -35,15 +35,11 @@ class Reading:
     explanation: Explanation
 
 
-class AttentionAnswer:
+class AttentionAnswer(Answer):
     """The parts of an answer by what they are; `kind` is the probe that tells most: "cross" or "self"."""
 
     def __init__(self, parts: Sequence[tuple[Any, Any]]) -> None:
-        self.parts = grouped(parts)
-        self.understood: dict[str, Any] = self.part("understood")[0]
-        self.found: dict[str, Any] = self.part("found")[0]
-        self.lines = SourceLines(self.found)
-        self.sizes = {letter: int(size) for letter, size in self.understood.get("sizes", {}).items()}
+        super().__init__(parts)
         self._records: dict[str, Records] = {}
         self.kind = "cross" if self.observed("cross", probes.SEEDS[0]) else "self"
         self.right: dict[str, Step] = dict(right_steps("attention"))
@@ -52,10 +48,6 @@ class AttentionAnswer:
         self._count_heads()
 
     # What was sent
-
-    def part(self, name: str) -> tuple[Any, Any]:
-        """The one part of a kind; an empty one if there is none."""
-        return first(self.parts.get(name, []))
 
     def observed(self, kind: str, seed: int, **header: Any) -> Parts:
         """What the code made of a probe."""

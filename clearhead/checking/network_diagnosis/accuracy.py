@@ -91,8 +91,10 @@ def _numbers(data: Any, arrays: Any) -> list[float]:
 
 def _inputs(answer: NetworkAnswer, reading: Reading, probe: int, data: Any) -> Values:
     values = answer.values[probe]
-    given = {"y", "guess"} & {*data["roles"].values()} or reading.forward is None
-    y = values["shares"] if given else reading.forward.values[probe]["y"]  # type: ignore[union-attr]
+    if reading.forward is None or {"y", "guess"} & {*data["roles"].values()}:
+        y = values["shares"]
+    else:
+        y = reading.forward.values[probe]["y"]
     return {"y": y, "Y": values["Y"], "C": answer.sizes["C"], "N": answer.sizes["N"]}
 
 

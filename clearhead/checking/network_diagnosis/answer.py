@@ -9,10 +9,10 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.align import Records, laid, right_steps
-from clearhead.checking.findings import first, grouped
+from clearhead.checking.answer import Answer
+from clearhead.checking.findings import first
 from clearhead.checking.network_diagnosis.rows import in_order
 from clearhead.checking.search import Explanation
-from clearhead.checking.source_lines import SourceLines
 from clearhead.docstrings import Step
 from clearhead.mistakes import Mistake, mistakes_of
 
@@ -36,15 +36,11 @@ class Reading:
     other: bool = False
 
 
-class NetworkAnswer:
+class NetworkAnswer(Answer):
     """The parts of an answer by what they are; `rate` is the learning rate that updates are made with."""
 
     def __init__(self, parts: Sequence[tuple[Any, Any]]) -> None:
-        self.parts = grouped(parts)
-        self.understood: dict[str, Any] = self.part("understood")[0]
-        self.found: dict[str, Any] = self.part("found")[0]
-        self.lines = SourceLines(self.found)
-        self.sizes = {letter: int(size) for letter, size in self.understood.get("sizes", {}).items()}
+        super().__init__(parts)
         self.functions: dict[str, str] = self.understood.get("functions", {})
         self.shapes: dict[str, Sequence[int]] = self.understood.get("shapes", {})
         self.right: dict[str, Step] = dict(right_steps("two_layer_nn"))
@@ -75,10 +71,6 @@ class NetworkAnswer:
         return drawn
 
     # What was sent
-
-    def part(self, name: str) -> tuple[Any, Any]:
-        """The one part of a kind; an empty one if there is none."""
-        return first(self.parts.get(name, []))
 
     def observed(self, kind: str, seed: int) -> Parts:
         """What functions of a kind made of a probe, one entry for each way in which they were called."""

@@ -49,8 +49,7 @@ class _Running(Loaded):
     def __init__(self, script: Script, recorder: Recorder, values: Mapping[str, Any]) -> None:
         super().__init__(Program("two-layer", ""), script.source, script.modules, recorder)
         self.values = values
-        definitions = (node for node in ast.walk(script.source.tree) if isinstance(node, ast.FunctionDef))
-        self.outside = {node.name for node in definitions if _reaches_out(node, set())}
+        self.outside = _reaching_out(script.source.tree)
 
     def run(self, body: list[ast.stmt]) -> None:
         self._run(body, self.source, self.names)
@@ -90,12 +89,32 @@ def _main(tree: ast.Module) -> Iterator[ast.stmt]:
         if isinstance(node, ast.FunctionDef) and not node.args.args
     }
     for node in tree.body:
-        guarded = isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
-        for part in node.body if guarded else [node]:  # type: ignore[attr-defined]
+        for part in (
+            node.body if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) else [node]
+        ):
             called = alone.get(ast.unparse(part)) if isinstance(part, ast.Expr) else None
             yield from (
                 inner for inner in (called.body if called else [part]) if not isinstance(inner, ast.Return)
             )
+
+
+def _reaching_out(tree: ast.Module) -> set[str]:
+    """The functions, and the classes by their constructors, that reach out, be it through one another.
+
+    >>> code = "def a(): open('x')\\ndef b(): a()\\nclass C:\\n  def __init__(self): b()\\ndef d(): return 1"
+    >>> sorted(_reaching_out(ast.parse(code)))
+    ['C', 'a', 'b']
+    """
+    bodies: list[tuple[str, ast.stmt]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            bodies.append((node.name, node))
+        elif isinstance(node, ast.ClassDef):
+            bodies += [(node.name, part) for part in node.body if getattr(part, "name", "") == "__init__"]
+    known: set[str] = set()
+    while (more := {name for name, body in bodies if _reaches_out(body, known)}) != known:
+        known = more
+    return known
 
 
 def _reaches_out(node: ast.stmt, functions: set[str]) -> bool:

@@ -185,14 +185,10 @@ def _scripts(learner: Learner) -> Iterator[Trial]:
     """The top level of the file, of the sizes that its parameters turn out to have."""
     script = Script(learner.source, learner.modules)
     for columns, labels in itertools.product((False, True), LABELS[:2] if script.does else ()):
-        trial = Trial(functools.partial(_run, script, learner.recorder), probes.NETWORK, columns, labels)
+        trial = Trial(lambda values, _: script.run(learner.recorder, values), probes.NETWORK, columns, labels)
         recorder, sizes = Recorder(), trial.sizes
         recorded(recorder, functools.partial(script.run, recorder, trial.values(probes.SEEDS[0], sizes)))
         found = slots_of(
             {key: value for key, value in script.names.items() if not key.startswith("__")}, None
         )
         yield trial._replace(sizes=found.sizes if found is not None else sizes)
-
-
-def _run(script: Script, recorder: Recorder, values: Values, _: Sizes) -> None:
-    script.run(recorder, values)
