@@ -63,7 +63,7 @@ class TopLevel:
 
     def _read_assignment(self, node: ast.Assign | ast.AnnAssign) -> None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            self._add(node, _stored(target))
+            self._add(node, stored(target))
             if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
                 self.patches.setdefault(target.value.id, []).append(node)
 
@@ -163,8 +163,13 @@ def _bound_by(part: ast.AST) -> Iterable[str]:
     return []
 
 
-def _stored(target: ast.AST) -> Iterator[str]:
-    for part in ast.walk(target):
+def stored(node: ast.AST) -> Iterator[str]:
+    """The variables that a statement gives a value.
+
+    >>> sorted(stored(ast.parse("a, b.c = d")))
+    ['a']
+    """
+    for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             yield part.id
 

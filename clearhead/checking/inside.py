@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 from clearhead.checking import attention_run, find, network_run, source
+from clearhead.checking.factories import as_classes
 
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
@@ -12,6 +13,8 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     content = bytes(arrays["content"])
     read = source.read(job["name"], content)
     modules = {name: source.read(f"{name}.py", bytes(arrays[f"module/{name}"])) for name in job["modules"]}
+    for each in (read, *modules.values()):
+        each.tree = as_classes(each.tree)
     program = find.find(read, job.get("target", ""), job.get("only", ""))
     send(
         {
