@@ -20,7 +20,8 @@ from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
 
 MOST_NUMBERS = 300_000  # of one value that is kept
-MOST_BYTES = 24 << 20  # of all values of a phase
+MOST_BYTES = 12 << 20  # of all values of a phase
+SHARE = 4  # of what is left no value takes more than one part in so many: small ones have room to the end
 MOST_TIMES = 24  # that one place is kept from the beginning, and again from the end
 MOST_PARTS = 8  # of a list whose parts are kept
 NEVER = frozenset(
@@ -71,7 +72,7 @@ class Recorder:
                     self.keep(site, part)
             return
         numbers = as_numbers(value)
-        if numbers is None or numbers.size > MOST_NUMBERS or numbers.nbytes > self.left:
+        if numbers is None or numbers.size > MOST_NUMBERS or numbers.nbytes > self.left / SHARE:
             return
         seen = self.times[site] = self.times.get(site, 0) + 1
         if seen > 2 * MOST_TIMES:  # The first ones stay, and of the rest the last.

@@ -23,7 +23,7 @@ from clearhead.checking.wording import Wording
 from clearhead.sandbox import Limits, Outcome, Worker
 
 ENTRY = "clearhead.checking.inside:answer"
-LIMITS = Limits(cpu_seconds=20, wall_seconds=30.0)
+LIMITS = Limits(cpu_seconds=20, wall_seconds=30.0, answer=128 << 20)
 MOST_KEPT = 5000  # Reports in the cache.
 
 
