@@ -81,6 +81,16 @@ class Verdict:
         if status != "pass" or name not in self.checks:
             self.check(name, status, f"finding.{finding.id}", finding.values)
 
+    def withdraw(
+        self, findings: Sequence[Finding], reason: str, values: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take findings back, and say why what they concern was not checked."""
+        self.findings = [finding for finding in self.findings if finding not in findings]
+        details = {f"finding.{finding.id}" for finding in findings}
+        for name, check in self.checks.items():
+            if check.detail in details:
+                self.checks[name] = Check(name, "not_checked", reason, dict(values or {}))
+
     def ids(self, level: str = "") -> list[str]:
         """The ids that were found, of one severity or of all."""
         return [finding.id for finding in self.findings if level in ("", finding.severity)]

@@ -229,18 +229,22 @@ class _Judge:
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
-        if finding.id == "slope_forgotten" and self._has_slope_of_relu(finding.line):
+        if finding.id == "slope_forgotten" and (slope := self._slope_of_relu(finding.line)) is not None:
             others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
             finding.id = "slope_of_another_activation"
+            finding = at(finding, slope)
         finding.alternatives = sorted(others - {finding.id})
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds)
             finding = at(finding, site) if site is not None else finding
         return finding
 
-    def _has_slope_of_relu(self, line: int) -> bool:
+    def _slope_of_relu(self, line: int) -> Site | None:
+        """Where, at a line or just below it, values are compared with zero; None if nowhere."""
         lines = self.answer.lines.all
-        return 0 < line <= len(lines) and re.search(r">=?\s*0", lines[line - 1]) is not None
+        sites = (record.site for record in self.answer.records(*self.kinds).all)
+        near = (site for site in sites if line <= site.line <= min(line + 2, len(lines)))
+        return next((site for site in near if re.search(r"[<>]=?\s*0", lines[site.line - 1])), None)
 
     def _shown(self, role: str, made: Any) -> dict[str, Any]:
         expected = right_gradients(self.answer, self.reading)[f"d{role}"]

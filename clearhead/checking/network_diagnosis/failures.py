@@ -6,7 +6,7 @@ from typing import Any
 
 from clearhead.checking import probes
 from clearhead.checking.align import listed
-from clearhead.checking.findings import Check, Finding, Verdict
+from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
 
 CHECKS = {
@@ -111,8 +111,4 @@ def excuse_missing_modules(answer: NetworkAnswer, verdict: Verdict) -> None:
     """What a module that is not here would have done is not the learner's omission."""
     missed = answer.part("end")[0].get("missed", [])
     gone = [f for f in verdict.findings if f.id in OMISSIONS] if missed else []
-    verdict.findings = [finding for finding in verdict.findings if finding not in gone]
-    details = {f"finding.{finding.id}" for finding in gone}
-    for name, check in verdict.checks.items():
-        if check.detail in details:
-            verdict.checks[name] = Check(name, "not_checked", "module_missing", {"name": listed(missed)})
+    verdict.withdraw(gone, "module_missing", {"name": listed(missed)})

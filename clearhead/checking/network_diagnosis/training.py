@@ -37,6 +37,8 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
         line = wrong.site.line or loop.line(_SHUFFLE)
         finding = Finding("labels_not_shuffled_with_inputs", "Y", line=line, variable=wrong.site.target)
         verdict.add("train", finding)
+        if "backward" not in answer.functions:  # Gradients that only training shows are of other labels too.
+            verdict.withdraw([f for f in verdict.findings if f.id == "unknown"], "not_understood")
     for finding in _findings(loop, data, len(drawn["X"])):
         verdict.add("train", finding)
     if "train_returns_early" not in verdict.ids():
