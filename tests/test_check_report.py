@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import plants_network
 import pytest
 from rich.cells import cell_len
 
@@ -542,15 +543,8 @@ def test_what_a_later_cell_defines_anew_is_blank_in_an_earlier_one():
 
 def planted(style, mistake):
     """A learner's file with a mistake in it."""
-    sys.path.insert(0, str(LEARNERS))
-    try:
-        from plants_network import PLANTS
-        from plants_network import planted as text
-    finally:
-        sys.path.remove(str(LEARNERS))
-    return text(
-        next(plant for plant in PLANTS if (plant.style, plant.mistake) == (f"network_{style}", mistake))
-    )
+    plant = next(p for p in plants_network.PLANTS if (p.style, p.mistake) == (f"network_{style}", mistake))
+    return plants_network.planted(plant)
 
 
 def test_the_parent_imports_no_torch_for_numpy():

@@ -39,7 +39,7 @@ def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[C
     scopes: list[ast.Module | ast.FunctionDef] = [tree, *definitions]
     calls: list[Call] = []
     for number, scope in enumerate(scopes):
-        reader = _Scope(number, functions, getattr(scope, "name", ""))
+        reader = _Scope(number, functions, scope)
         for statement in _statements(scope.body):
             reader.read(statement)
         calls += reader.calls
@@ -90,8 +90,11 @@ def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 class _Scope:
     """What variables hold, statement by statement."""
 
-    def __init__(self, number: int, functions: Mapping[str, Sequence[str]], name: str) -> None:
-        self.number, self.functions, self.name = number, functions, name
+    def __init__(
+        self, number: int, functions: Mapping[str, Sequence[str]], scope: ast.Module | ast.FunctionDef
+    ) -> None:
+        self.number, self.functions, self.name = number, functions, getattr(scope, "name", "")
+        self.arguments = _arguments(scope) if isinstance(scope, ast.FunctionDef) else set()
         self.held: dict[str, Origin] = {}
         self.calls: list[Call] = []
 
@@ -139,6 +142,8 @@ class _Scope:
 
     def _called(self, node: ast.Call) -> Origin | None:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if isinstance(node.func, ast.Name) and name in self.arguments:
+            name = "forward" if "forward" in self.functions else "__call__"  # An instance.
         values = [self._origin(argument) for argument in node.args]
         named = {key.arg: self._origin(key.value) for key in node.keywords if key.arg}
         if name not in self.functions:

@@ -15,9 +15,10 @@ from clearhead.checking.contents import Path, arrays_in, placed
 
 Found = Sequence[tuple[Path, Any]]
 _NOT_PARAMETERS = re.compile(
-    r"^(d|grad|g_|v_|vel|m_|mom|cache|delta|old|prev|best|opt|s_|history|adam|x$|y$|train|test)", re.I
+    r"^(d_?(w|b|z|a|h|o|x|y|l|weights?|bias(es)?|theta|out|output|hidden|inputs?|params?)_?\w?\d*$|grad|g_|v_|vel|m_|mom|cache|delta|old|prev|best|opt|s_|history|adam|x$|y$|train|test)",
+    re.I,
 )
-_SETTINGS = r"lr|rate|reg|eps|alpha|momentum|lambda|decay|batch|beta|scale|std"
+_BIAS = r"\.?_*((\w+_)?b_?[a-z]?_?\d?(_\w+)?|[a-z]?_?b_?\d?|\w*bias\w*)"
 
 
 @dataclass
@@ -142,7 +143,6 @@ def _single_biases(free: Found, digit: str) -> list[tuple[Path, Any]]:
     """A single number for all units; its name must say that it is one."""
     fits = [
         (path, value) for path, value in free
-        if np.size(value) == 1 and re.search(r"b(ias)?_?\d?", str(path[-1]), re.I)
-        and not re.search(_SETTINGS, str(path[-1]), re.I)
+        if np.size(value) == 1 and re.fullmatch(_BIAS, str(path[-1]), re.I)
     ]  # fmt: skip
     return [pair for pair in fits if digit in str(pair[0][-1])] or fits

@@ -77,6 +77,11 @@ def renamed(text, seed=0):
             tokenize.COMMENT,
         ):
             before = token.string
+    by_name = {"getattr", "setattr"} & {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree) if by_name else ():  # Attributes that are asked for by their names.
+        if isinstance(node, ast.Constant) and node.value in attributes and node.value in new:
+            edits.append(((node.lineno, node.col_offset + 1), node.value))
+    edits.sort()
     lines = text.split("\n")
     for (row, column), name in reversed(edits):
         line = lines[row - 1]

@@ -71,23 +71,26 @@ def _ways(network: Network, wanted: Wanted, names: Sequence[str], values: Mappin
         if name in learner.unwritten:
             continue
         arguments = learner.arguments(name)
-        handed = _handed(network.handed(name), {a.name: a.role for a in arguments}, values)
+        named = {a.name: (a.role, "grads") for a in arguments}
+        handed = _handed(network.handed(name), named, values)
         for binding in bindings(arguments, pool, wanted.optional, 40, handed):
             way = Way(name, binding, wanted.labels[0], wanted.before)
             for labels in wanted.labels if "Y" in way.roles else wanted.labels[:1]:
                 yield replace(way, labels=labels)
 
 
-def _handed(handed: Mapping[str, str], named: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, str]:
-    """The roles that the learner's own code gives to arguments, but for those whose names say the same."""
-    known = {
+def _handed(
+    handed: Mapping[str, str], known: Mapping[str, Sequence[str]], values: Mapping[str, Any]
+) -> dict[str, str]:
+    """The roles that the learner's own code gives to arguments; of one value the first `known` role."""
+    found = {
         name: role
         for name, role in handed.items()
         if role in values or role in ("Y", "pair") or role.startswith(MADE)
     }
     return {
-        name: named[name] if name in named and values.get(named[name]) is values.get(role, name) else role
-        for name, role in known.items()
+        name: next((each for each in known.get(name, ()) if values.get(each) is values.get(role, name)), role)
+        for name, role in found.items()
     }
 
 

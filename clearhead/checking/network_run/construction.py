@@ -2,8 +2,8 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,13 @@ class Built:
 def construct(learner: Learner) -> Built | None:
     """How the learner's network is made; None where that is not found out, and `crashes` says more."""
     search = _Search(learner)
-    built = search.of_wanted_sizes() or search.spare or search.of_other_sizes() or search.by_training()
+    built = (
+        search.of_wanted_sizes()
+        or search.spare
+        or search.of_default_sizes()
+        or search.of_other_sizes()
+        or search.by_training()
+    )
     if built is not None:
         learner.crashes.pop("initialize", None)
     return built
@@ -69,6 +75,20 @@ class _Search:
                 if (self.fails and self.other is None) or time.monotonic() > self.deadline:
                     break
         return None
+
+    def of_default_sizes(self) -> Built | None:
+        """Of the wanted sizes, where those that came are defaults: their arguments are the sizes."""
+        if self.other is None or self.learner.bare:
+            return None
+        making, letters = self.other.making, {size: letter for letter, size in self.other.slots.sizes.items()}
+        sized = {a.name: letters[a.default] for a in self.learner.arguments() if _is_one(a.default, letters)}
+        again = replace(making, constructor={**making.constructor, **sized})
+        try:
+            thing = again.make(self.learner, self.wanted, probes.NETWORK["N"])
+        except Exception:
+            return None
+        slots = slots_of(thing, self.wanted)
+        return Built(again, slots) if slots is not None else None
 
     def of_other_sizes(self) -> Built | None:
         if self.other is None:
@@ -163,6 +183,10 @@ class _Search:
                 ways = bindings(arguments, ("X", "Y", "epochs", "batch"), ("epochs", "batch", "lr"), 4)
                 for binding, labels in itertools.product(ways, LABELS):
                     yield Making(name, binding, constructor, labels)
+
+
+def _is_one(default: Any, sizes: Collection[int]) -> bool:
+    return type(default) is int and default in sizes
 
 
 def _shapes(thing: Any) -> list[list[Any]]:

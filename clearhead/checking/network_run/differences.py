@@ -11,7 +11,7 @@ from clearhead.checking.contents import flat
 from clearhead.checking.network_run.learner import Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.sending import Send, outcome, parameters
-from clearhead.checking.network_run.settings import set_strength
+from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.subject import cloned
 
 STEP = 1e-5
@@ -49,7 +49,7 @@ def _slopes(network: Network, way: Way, reg: float) -> Iterator[tuple[str, float
 
 def _loss_at(network: Network, way: Way, reg: float, **moved: Any) -> float:
     thing, values = network.ready(probes.SEEDS[0], **moved)
-    set_strength(thing, reg)
+    set_numbers(thing, network.learner.kept, reg=reg)
     values["reg"] = reg
     network.forward(thing, values)
     values["Y"] = values[way.labels]
@@ -66,7 +66,7 @@ def regularised(network: Network, send: Send) -> None:
         return
     takes = [argument.name for argument in network.learner.arguments(way.name) if argument.role == "reg"]
     thing, _ = network.ready(probes.SEEDS[0])
-    if not set_strength(thing, PENALTY) and not takes:
+    if not set_numbers(thing, network.learner.kept, reg=PENALTY) and not takes:
         return
     with contextlib.suppress(Exception):
         _penalised(network, send, Way(way.name, {**way.binding, **dict.fromkeys(takes, "reg")}, way.labels))
@@ -75,7 +75,7 @@ def regularised(network: Network, send: Send) -> None:
 
 def _penalised(network: Network, send: Send, way: Way) -> None:
     thing, values = network.after("forward", probes.SEEDS[0])
-    set_strength(thing, PENALTY)
+    set_numbers(thing, network.learner.kept, reg=PENALTY)
     before = cloned(thing)
     made = network.call(thing, way, {**values, "reg": PENALTY, "Y": values[way.labels]})
     data, arrays = outcome(made, network.changes(before, thing))

@@ -12,6 +12,7 @@ from clearhead.checking.contents import Path, arrays_in, flat, placed, said_path
 from clearhead.checking.network_run.attempts import Attempt, Wanted, attempts
 from clearhead.checking.network_run.learner import LABELS
 from clearhead.checking.network_run.network import Network
+from clearhead.checking.subject import seed_all
 
 POOL = ("X", "params", "W1", "b1", "W2", "b2", "reg")
 WANTED = Wanted("forward", POOL, before="new")
@@ -41,10 +42,11 @@ def _find_forward(network: Network, vague: bool = True) -> bool:
     for columns in (False, True):
         network.plan.columns = columns
         for attempt in _attempts(network, thing):
-            if _has_output(network, attempt, before):
+            output = _has_output(network, attempt, before)
+            if output and _follows_parameters(network, attempt):
                 network.plan.ways["forward"] = [attempt.way]
                 return True
-            if vague and rows is None and _has_rows(network, attempt.made):
+            if vague and rows is None and (output or _has_rows(network, attempt.made)):
                 rows = columns, attempt.way
     network.plan.columns = False
     if rows is not None:
@@ -70,6 +72,18 @@ def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:
     kept = (path for path, value in arrays_in(attempt.thing) if network.is_output(value))
     numbers = attempt.made is None or all(value.size == 1 for _, value in flat(attempt.made))
     return numbers and any(said_path(path) not in before for path in kept)
+
+
+def _follows_parameters(network: Network, attempt: Attempt) -> bool:
+    """Whether a call makes something else of other parameters: what only hands on its arguments does not."""
+    others = network.drawn(probes.SEEDS[1])
+    thing, values = network.ready(probes.SEEDS[0], **{role: others[role] for role in network.slots.paths})
+    try:
+        seed_all()
+        made = network.call(thing, attempt.way, {**values, "Y": values[attempt.way.labels]})
+    except Exception:
+        return False
+    return not _same(_made(attempt.made, attempt.thing), _made(made, thing))
 
 
 def _has_rows(network: Network, made: Any) -> bool:
@@ -107,6 +121,11 @@ def _output(network: Network, change: Path | None = None) -> list[Any]:
     if change is not None:
         placed(thing, change, dict(arrays_in(thing))[change] + 0.5)
     made = network.call(thing, network.plan.ways["forward"][0], values)
+    return _made(made, thing)
+
+
+def _made(made: Any, thing: Any) -> list[Any]:
+    """The arrays that a call returned, or else all that there are in the instance after it."""
     return [value for _, value in flat(made)] or [np.array(value) for _, value in arrays_in(thing)]
 
 

@@ -11,6 +11,7 @@ from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
 from clearhead.checking.flows import calls_in, pairs_in
 from clearhead.checking.network_run import names
+from clearhead.checking.network_run.uses import Roles, called_in, uses_in
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
@@ -51,9 +52,12 @@ class Learner:
             for recorder in (None, self.recorder)
         )
         self.subject = self.plain
+        self.uses: dict[str, Roles] = {}
         known = (*self.plain.functions, *self.plain.helpers)
         names = {name: [a.name for a in self.arguments(name)] for name in known}
         self.calls = calls_in(source.tree, names)
+        self.uses, self.kept = uses_in(source.tree, self.calls)
+        self.called = called_in(source.tree)
         self.pairs = pairs_in(source.tree, self.calls)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
@@ -83,8 +87,12 @@ class Learner:
 
     def ways(self, kind: str, *others: str) -> list[str]:
         """The functions that may be of a kind, likelier ones first, without those not written yet."""
-        found = names.ways(self.subject.functions, kind, *others)
-        return [name for name in found if name not in self.unwritten]
+        found = names.ways(self.subject.functions, kind, *others, called=self.called)
+        found = [name for name in found if name not in self.unwritten]
+        if kind == "train":  # Where names tell nothing, what calls the others trains.
+            inner = set(self.called_within(found))
+            found.sort(key=lambda name: name in inner and not names.says(name, kind))
+        return found
 
     def called_within(self, names: Sequence[str]) -> list[str]:
         """Of some functions those that others of them call."""
@@ -93,7 +101,15 @@ class Learner:
 
     def arguments(self, name: str = "") -> list[Argument]:
         """The arguments of a function; without a name, those of the class."""
-        return arguments_of(self.subject.unbound(name) if name else self.subject.type)
+        arguments = arguments_of(self.subject.unbound(name) if name else self.subject.type)
+        used = self.uses.get(name or self.program.name, {})
+        for argument in arguments:
+            argument.role = argument.role or used.get(argument.name, "")
+        return arguments
+
+    def told(self, name: str, binding: Mapping[str, str]) -> set[str]:
+        """The roles that a function is given in arguments whose names, or uses, say so."""
+        return {a.role for a in self.arguments(name) if a.role and binding.get(a.name) == a.role}
 
     def sure(self, kind: str, name: str) -> bool:
         """Whether the names of a function and of all that it must be given say what they are."""

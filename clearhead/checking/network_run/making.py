@@ -10,7 +10,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.binding import NETWORK, call
 from clearhead.checking.network_run.learner import Learner
-from clearhead.checking.network_run.settings import set_rate
+from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet, seed_all
 
@@ -44,9 +44,9 @@ class Making:
                     learner, thing, {**values, "Y": values[self.late or "one-hot"]}
                 )
             elif self.late:
-                set_rate(thing, 0.0)
+                set_numbers(thing, learner.kept, lr=0.0)
                 self._initialise(learner, thing, {**values, "lr": 0.0, "Y": values[self.late]})
-                set_rate(thing, probes.RATE)
+                set_numbers(thing, learner.kept, lr=probes.RATE)
             elif self.function:
                 made = self._initialise(learner, thing, values)
                 if made is not None and slots_of(thing, None) is None:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from clearhead.checking import probes
 from clearhead.checking.contents import flat
@@ -46,7 +47,10 @@ def _find(network: Network, wanted: Wanted, names: list[str]) -> None:
     thing, values = network.after("forward", probes.SEEDS[0])
     # Shares that have nothing to do with the labels tell more than a trained network's.
     given = {**values, "y": values["shares"]}
-    found = several(attempts(network, wanted, names, thing, given), _FITS[wanted.kind])
+    found = several(
+        attempts(network, wanted, names, thing, given),
+        lambda attempt: _FITS[wanted.kind](attempt) and _only_counts(network, thing, attempt),
+    )
     if found:
         guessing = _guessing(network, found) if wanted.kind == "accuracy" else []
         network.plan.ways[wanted.kind] = [*found, *guessing]
@@ -75,6 +79,12 @@ def _is_loss(attempt: Attempt) -> bool:
 def _is_accuracy(attempt: Attempt) -> bool:
     judged = "Y" in attempt.roles and attempt.roles & {"X", "y"}
     return bool(judged) and any(value.size == 1 for _, value in flat(attempt.made))
+
+
+def _only_counts(network: Network, before: Any, attempt: Attempt) -> bool:
+    """Whether a call left the parameters alone, unless its name says that it may make gradients too."""
+    named = says(attempt.way.name, "loss") or says(attempt.way.name, "accuracy")
+    return named or not network.moved(before, attempt.thing)
 
 
 _FITS = {"loss": _is_loss, "accuracy": _is_accuracy}

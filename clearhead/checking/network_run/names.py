@@ -1,6 +1,7 @@
 """What learners call a network's functions, by what these do."""
 
 import re
+from collections.abc import Collection, Mapping
 
 KINDS = {
     "initialize": (
@@ -9,7 +10,7 @@ KINDS = {
     ),
     "forward": (
         r"forward\w*|feed_?forward\w*|__call__",
-        r".*(forward|feedforward|fwd).*",
+        r".*(forward|feedforward).*|(.*_)?fwd(_.*)?",
         r"predict_prob\w*|prob\w*",
         r"predict\w*|activate|think|inference|propagate|model|hypothesis|compute_output|output|run|net\w*",
     ),
@@ -42,6 +43,12 @@ KINDS = {
         r"test\w*",
     ),
 }
+# What functions of a kind call, by which those are told whose names say nothing.
+CALLED = {
+    "initialize": {"randn", "normal", "standard_normal", "uniform", "rand"},
+    "loss": {"log", "log1p", "log2", "logsumexp", "logaddexp"},
+    "accuracy": {"argmax"},
+}
 AVOIDED = re.compile(
     r".*(numeric|num_grad|check|plot|save|load|print|show|draw|display|summary|visual|repr|str|copy"
     r"|get_params|set_params).*",
@@ -68,21 +75,26 @@ def says(name: str, kind: str) -> bool:
     return rank(name, kind) is not None
 
 
-def ways(functions: list[str], kind: str, *others: str) -> list[str]:
+def ways(
+    functions: list[str], kind: str, *others: str, called: Mapping[str, Collection[str]] | None = None
+) -> list[str]:
     """The functions that may be of a kind, likelier ones first; then those of others that may do it too.
 
-    A name that says something else is no candidate; one that says nothing is the last.
+    A name that says something else is no candidate; one that says nothing is the last, and of these what
+    has `called` in it what functions of the kind call is first.
 
     >>> ways(["fit", "f", "predict", "forward", "save"], "forward")
     ['forward', 'predict', 'f']
+    >>> ways(["f", "g"], "loss", called={"g": {"log"}})
+    ['g', 'f']
     """
-    found = list(_ranked(functions, kind))
-    for other in others:
-        found += [name for name in _ranked(functions, other) if name not in found]
+    found: list[str] = []
+    for each in (kind, *others):
+        found += [name for name in _ranked(functions, each, called or {}) if name not in found]
     return found
 
 
-def _ranked(functions: list[str], kind: str) -> list[str]:
+def _ranked(functions: list[str], kind: str, called: Mapping[str, Collection[str]]) -> list[str]:
     made = []
     for place, name in enumerate(functions):
         if AVOIDED.fullmatch(name) or (name.startswith("__") and name != "__call__"):
@@ -91,6 +103,6 @@ def _ranked(functions: list[str], kind: str) -> list[str]:
         if known is None:
             if any(says(name, other) for other in KINDS):
                 continue
-            known = len(KINDS[kind])
+            known = len(KINDS[kind]) + CALLED.get(kind, set()).isdisjoint(called.get(name, ()))
         made.append((known, name.startswith("_"), place, name))
     return [name for *_, name in sorted(made)]

@@ -19,6 +19,7 @@ from clearhead.checking.network_run.pool import gradients_of, values_of
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet
 
+HANDED_ON = ("X", "Y", "params", "W1", "b1", "W2", "b2")  # roles that a value keeps wherever it goes
 COMPANION = ("params", "lr", "X", "Y", "batch", "reg", "epochs")  # what an instance beside a network may want
 
 
@@ -151,13 +152,17 @@ class Network:
                 role = self._role(origin, call_.scope)
                 if role:
                     known.setdefault(argument, role)
+        for each in self.learner.arguments(name):  # What it hands on is what it was handed.
+            role = "" if each.role else self._role_of_variable(each.name, caller=name)
+            if role and role not in known.values():
+                known.setdefault(each.name, role)
         return known
 
     def _role(self, origin: Origin, scope: int) -> str:
         """The role of a value of the learner's own code; "" if none is known."""
         kinds = {way.name: kind for kind in ("forward", "backward", "step") if (way := self.plan.way(kind))}
         if not origin.function:
-            return self._role_of_variable(origin.variable, scope)
+            return self._role_of_variable(origin.variable, scope=scope)
         kind = "new" if origin.function == self.making.function else kinds.get(origin.function, "")
         if kind in ("forward", "backward"):
             return f"{kind}{origin.path}"
@@ -167,14 +172,15 @@ class Network:
         known = (role for role, paths in self.slots.paths.items() if path in paths)
         return next(known, "" if origin.path else "params")
 
-    def _role_of_variable(self, variable: str, scope: int) -> str:
-        """What a variable of a scope is where it is handed to a function that is known."""
+    def _role_of_variable(self, variable: str, **where: Any) -> str:
+        """What a variable of a scope, or of a caller, is where it is handed to a function that is known."""
+        ways = {ways[0].name: ways[0] for ways in reversed(self.plan.ways.values())}
         for call_ in self.learner.calls:
-            way = next((ways[0] for ways in self.plan.ways.values() if ways[0].name == call_.function), None)
-            for argument, origin in call_.origins.items() if way and call_.scope == scope else ():
-                role = way.binding.get(argument, "") if way else ""
-                if origin.variable == variable and role in ("X", "Y"):
-                    return role
+            if call_.function in ways and where.items() <= call_._asdict().items():
+                for argument, origin in call_.origins.items():
+                    role = ways[call_.function].binding.get(argument, "")
+                    if origin.variable == variable and role in HANDED_ON:
+                        return role
         return ""
 
     # Changes
@@ -188,9 +194,12 @@ class Network:
         ]  # fmt: skip
 
     def moved(self, before: Any, after: Any) -> set[str]:
-        """The parameters that are other ones than before."""
+        """The parameters that are other numbers than before."""
         old, new = self.slots.get(before), self.slots.get(after)
-        return {role for role in old if role in new and not np.array_equal(old[role], new[role])}
+        return {
+            role for role in old
+            if role in new and not np.array_equal(old[role], new[role]) and np.isfinite(new[role]).all()
+        }  # fmt: skip
 
     def returned_parameters(self, made: Any) -> dict[str, Any]:
         """Parameters in what a function returned, by role; none where they are not whole."""

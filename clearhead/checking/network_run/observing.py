@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import arguments_of, role_of
+from clearhead.checking.binding import arguments_of
 from clearhead.checking.network_run.learner import Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.sending import Send, copies, digest, outcome, parameters, spoiled
-from clearhead.checking.network_run.settings import set_amounts, set_rate
+from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.recorder import line_of, said
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import cloned, seed_all
@@ -45,6 +45,9 @@ def _failure(network: Network, error: BaseException) -> dict[str, Any]:
     return {"line": line, "message": message, "sure": not unsure}
 
 
+_MOVE = ("backward", "step", "once")  # kinds of functions that may move the parameters
+
+
 class _Call:
     """One call of a function on a probe, prepared."""
 
@@ -57,7 +60,7 @@ class _Call:
             values["Y"] = values[way.labels]
         if kind == "once":
             values |= self._validation()
-            set_amounts(self.thing, 1, network.sizes["N"])
+            set_numbers(self.thing, network.learner.kept, epochs=1, batch=network.sizes["N"])
         self.values = network.given(self.thing, values)
 
     def _validation(self) -> dict[str, Any]:
@@ -75,7 +78,8 @@ class _Call:
             send({"part": "records", **header, **meta}, arrays)
             return
         data, arrays = outcome(made, self.network.changes(before, self.thing))
-        arrays |= parameters("after", self._after(made) if begun or not self._makes_its_own() else {})
+        if self.kind in _MOVE and (begun or not self._makes_its_own()):
+            arrays |= parameters("after", self._after(made))
         arrays |= parameters("before", begun)
         rates = [] if _rated(self.network, self.way) else _rates(self.network, self.thing)
         data |= {"roles": self.way.binding, "spoiled": spoiled(inputs, self.values), "rates": rates}
@@ -109,7 +113,7 @@ class _Call:
         """The parameters of an instance after training at a rate of nothing, from the same random numbers."""
         network = self.network
         seed_all(self.seed)
-        set_rate(thing, 0.0)
+        set_numbers(thing, network.learner.kept, lr=0.0)
         made = network.call(thing, self.way, {**network.given(thing, self.values), "lr": 0.0})
         return {role: np.array(value, float) for role, value in network.updated(thing, made).items()}
 
@@ -122,7 +126,7 @@ class _Call:
 def _rated(network: Network, way: Way) -> bool:
     """Whether the probe's learning rate is known to have been given."""
     asked = set(network.making.constructor.values())
-    named = any(role == "lr" == role_of(name) for name, role in way.binding.items())
+    named = "lr" in network.learner.told(way.name, way.binding)
     return named or bool(asked & {"lr", "config"}) or network.rated(way)
 
 

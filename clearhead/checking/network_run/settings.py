@@ -1,53 +1,45 @@
 """Numbers that an instance keeps for itself, such as its learning rate, and the probe's in their place."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from clearhead.checking.binding import role_of
 from clearhead.checking.subject import Configuration
 
-_REG = re.compile(r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)", re.I)
-_EPOCHS = re.compile(r"_*(n|num|max)?_?(epochs?|iter\w*)", re.I)
-_BATCH = re.compile(r"_*(mini_?)?batch_?size", re.I)
+_NAMES = {
+    "reg": r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)",
+    "epochs": r"_*(n|num|max)?_?(epochs?|iter\w*)",
+    "batch": r"_*(mini_?)?batch_?size",
+}
 
 
-def set_rate(thing: Any, rate: float) -> None:
-    """Give an instance that keeps its learning rate another one.
+def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
+    """Give an instance's own numbers, by their roles, other values; whether it has any.
+
+    Attributes are known by their names, or by the role that they are `kept` for.
 
     >>> from types import SimpleNamespace
     >>> thing = SimpleNamespace(learning_rate=0.1, layers=2)
-    >>> set_rate(thing, 0.5)
-    >>> thing
-    namespace(learning_rate=0.5, layers=2)
+    >>> set_numbers(thing, {}, lr=0.5), thing
+    (True, namespace(learning_rate=0.5, layers=2))
     """
-    for key in _numbers(thing, lambda name: role_of(name) == "lr"):
-        setattr(thing, key, rate)
+    found = False
+    for key, value in list(getattr(thing, "__dict__", {}).items()):
+        for role, number in numbers.items():
+            if isinstance(value, Configuration) and role == "reg":
+                value.strengthen(number)
+                found = True
+            elif _is_number(value, role) and (kept.get(key) == role or _says(key, role)):
+                setattr(thing, key, number)
+                found = True
+    return found
 
 
-def set_amounts(thing: Any, epochs: int, batch: int) -> None:
-    """Give an instance the number of epochs and the size of a batch that the probe wants."""
-    for pattern, amount in ((_EPOCHS, epochs), (_BATCH, batch)):
-        for key in _numbers(thing, pattern.fullmatch, int):
-            setattr(thing, key, amount)
+def _is_number(value: Any, role: str) -> bool:
+    kinds = int if role in ("epochs", "batch") else float | int
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def set_strength(thing: Any, reg: float) -> bool:
-    """Give an instance's own strength of regularisation a value; whether there is one."""
-    configurations = [value for value in _held(thing).values() if isinstance(value, Configuration)]
-    for configuration in configurations:
-        configuration.strengthen(reg)
-    keys = list(_numbers(thing, _REG.fullmatch))
-    for key in keys:
-        setattr(thing, key, reg)
-    return bool(configurations or keys)
-
-
-def _held(thing: Any) -> dict[str, Any]:
-    return dict(getattr(thing, "__dict__", {}))
-
-
-def _numbers(thing: Any, named: Callable[[str], Any], kinds: Any = float | int) -> Iterator[str]:
-    for key, value in _held(thing).items():
-        if isinstance(value, kinds) and not isinstance(value, bool) and named(key):
-            yield key
+def _says(name: str, role: str) -> bool:
+    return bool(re.fullmatch(_NAMES[role], name, re.I)) if role in _NAMES else role_of(name) == role

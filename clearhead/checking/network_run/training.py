@@ -8,7 +8,7 @@ from clearhead.checking import probes
 from clearhead.checking.network_run.making import forms_of_labels, turned
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.sending import Send, parameters
-from clearhead.checking.network_run.settings import set_amounts
+from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.recorder import line_of, said
 from clearhead.checking.subject import cloned
 
@@ -38,7 +38,7 @@ def train(network: Network, send: Send) -> None:
         thing, values = network.ready(seed)
         values |= examples(network, seed, epochs, batch)
         values["Y"] = values[way.labels]
-        set_amounts(thing, epochs, batch)
+        set_numbers(thing, network.learner.kept, epochs=epochs, batch=batch)
         before = network.slots.get(cloned(thing))
         given = {role: np.array(values[role]) for role in ("X", "Y")}
         recorder.clear()

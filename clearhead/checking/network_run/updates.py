@@ -10,7 +10,7 @@ from clearhead.checking import probes
 from clearhead.checking.contents import flat
 from clearhead.checking.network_run.attempts import Attempt, Wanted, attempts
 from clearhead.checking.network_run.learner import LABELS, Way
-from clearhead.checking.network_run.names import says
+from clearhead.checking.network_run.names import CALLED, says
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.training import examples
 
@@ -39,7 +39,7 @@ STEP = {
         "y", "reg",
     ),
 }  # fmt: skip
-TRAIN = ("X", "Y", "X_val", "Y_val", "lr", "epochs", "batch", "log", "params", "H", "D", "C", "shape", "reg")
+TRAIN = ("X", "Y", "X_val", "Y_val", "lr", "epochs", "batch", "H", "log", "params", "D", "C", "shape", "reg")
 GIVEN_TO_TRAIN = ("lr", "epochs", "batch", "X_val", "Y_val", "log", "H", "D", "C", "shape", "reg")
 
 
@@ -108,8 +108,9 @@ def find_step(network: Network) -> None:
         return
     within = learner.called_within(learner.ways("train"))
     for name in [*learner.ways("step"), *within]:
+        late = any(role.startswith("backward(") for role in network.handed(name).values())
         for before, pool in STEP.items():
-            if name in plan.names("backward") or (before == "backward" and backward is None):
+            if name in plan.names("backward") or (backward is None if before == "backward" else late):
                 continue
             way = _step(network, name, Wanted("step", pool, ("lr",), network.labels(), before))
             if way is not None:
@@ -121,10 +122,20 @@ def _step(network: Network, name: str, wanted: Wanted) -> Way | None:
     thing, values = network.after(wanted.before, probes.SEEDS[0])
     for attempt in attempts(network, wanted, [name], thing, values):
         told = attempt.roles & {"Y", "grads", "dW1", "lr"} or _is_handed("backward", attempt)
-        told = told or network.learner.sure("step", name)
+        told = (
+            told
+            or network.learner.sure("step", name)
+            or (_is_alone(network, name) and wanted.before == "backward")
+        )
         if told and _moves(network, thing, attempt, returned=network.learner.bare):
             return attempt.way
     return None
+
+
+def _is_alone(network: Network, name: str) -> bool:
+    """Whether a function wants nothing and draws nothing: what it moves parameters with, it finds."""
+    learner = network.learner
+    return not learner.arguments(name) and CALLED["initialize"].isdisjoint(learner.called.get(name, ()))
 
 
 def _moves(network: Network, before: Any, attempt: Attempt, returned: bool = True) -> bool:
@@ -141,6 +152,10 @@ def find_train(network: Network) -> None:
     plan = network.plan
     taken = {"forward", "backward", *plan.names("forward", "backward", "step")}
     names = [name for name in network.learner.ways("train") if name not in taken]
+    inner = set(
+        network.learner.called_within(names)
+    )  # Where names tell nothing, what calls the others trains.
+    names.sort(key=lambda name: name in inner and not says(name, "train"))
     thing, values = network.ready(probes.SEEDS[0])
     values |= examples(network, probes.SEEDS[0], 1, probes.TRAINING["N"])
     wanted = Wanted("train", TRAIN, GIVEN_TO_TRAIN, network.labels(), "new")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import bindings, call, role_of
+from clearhead.checking.binding import bindings, call
 from clearhead.checking.network_run.construction import OPTIONAL, POOL, Built
 from clearhead.checking.network_run.learner import LABELS, Learner
 from clearhead.checking.network_run.making import Making, forms_of_labels, turned, values_to_make
@@ -145,7 +145,7 @@ def _trials(learner: Learner, network: Network | None) -> Iterator[Trial]:
                 thing, others = network.ready(probes.SEEDS[0])
                 return network.call(thing, way, {**others, **values})
 
-        roles = _told(way.binding)
+        roles = _told(learner, way.name, way.binding)
         yield Trial(again, network.sizes, network.plan.columns, way.labels, way.name, way.binding, roles)
     yield from _scripts(learner)
 
@@ -157,16 +157,17 @@ def _calls(learner: Learner) -> Iterator[Trial]:
         constructors = list(bindings(learner.arguments(), POOL, OPTIONAL, 20))
     for constructor, name in itertools.product(constructors, learner.ways("train", "initialize")):
         for binding in bindings(learner.arguments(name), (*TRAIN, "config"), GIVEN_TO_TRAIN, 20):
-            roles = _told({**constructor, **binding})
+            roles = _told(learner, "", constructor) | _told(learner, name, binding)
             run = functools.partial(_call, learner, constructor, name, binding)
             forms = LABELS if "X" in binding.values() else ()
             for columns, labels in itertools.product((False, True), forms):
                 yield Trial(run, probes.NETWORK, columns, labels, name, binding, roles)
 
 
-def _told(binding: Mapping[str, str]) -> frozenset[str]:
-    """The roles that arguments are given; the rate counts only where a name asks for it."""
-    return frozenset(role for name, role in binding.items() if role != "lr" or role_of(name) == "lr")
+def _told(learner: Learner, name: str, binding: Mapping[str, str]) -> frozenset[str]:
+    """The roles that arguments are given; the rate counts only where a name or its use asks for it."""
+    roles = set(binding.values())
+    return frozenset(roles if "lr" not in roles or "lr" in learner.told(name, binding) else roles - {"lr"})
 
 
 def _call(

@@ -1,0 +1,155 @@
+"""What is understood of a network where names tell nothing: by calls, by uses, by what moves what."""
+
+import ast
+
+import numpy as np
+import pytest
+from renaming import renamed, renamed_notebook
+from test_checking import CORE, FILES, PLANTS, errors, ids, of_style, planted, verdict_of
+from test_checking_source import NETWORK
+
+from clearhead import check
+from clearhead.checking.factories import as_classes
+from clearhead.checking.flows import calls_in
+from clearhead.checking.network_run.uses import uses_in
+from clearhead.checking.slots import slots_of
+
+SAID_BY_NAMES = {"syntax_error", "method_misspelt", "crash"}  # nothing but names makes these sure
+
+
+def without_names(style, text):
+    return (renamed_notebook if FILES[style].suffix == ".ipynb" else renamed)(text)
+
+
+@pytest.mark.parametrize(
+    "style", ["network_coursera", "network_functional", "network_octave", "network_hangul"]
+)
+def test_all_of_a_network_is_understood_without_names(style):
+    verdict = of_style(style, without_names(style, FILES[style].read_text("utf-8")))
+    assert errors(verdict) == []
+    assert {check.status for check in verdict.checks.values()} == {"pass"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", FILES)
+def test_random_names_accuse_nobody(style):
+    text = FILES[style].read_text("utf-8")
+    other = without_names(style, text)
+    assert other != text
+    verdict = of_style(style, other)
+    assert errors(verdict) == []
+    core = CORE[style.partition("_")[0]]
+    assert [verdict.checks[name].status for name in core] == ["pass"] * len(core)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "least"), [("network", 0.88), ("attention", 0.85)])
+def test_random_names_hide_few_mistakes(target, least):
+    plants = [p for p in PLANTS if p.style.startswith(target) and p.mistake not in SAID_BY_NAMES]
+    named = alone = 0
+    for plant in plants:
+        verdict = of_style(plant.style, without_names(plant.style, planted(plant)))
+        named += plant.mistake in ids(verdict)
+        alone += not {*errors(verdict)} - {plant.mistake}
+    assert named >= least * len(plants)
+    assert alone >= 0.97 * len(plants)
+
+
+@pytest.mark.parametrize(
+    ("code", "roles"),
+    [
+        ("def f(w, g, a): w -= a * g", {"a": "lr"}),
+        ("def f(w, v, g, a): return w - a * g, v - a * g", {"a": "lr"}),
+        ("def f(w, g, a): return [p - a * q for p, q in zip(w, g)]", {"a": "lr"}),
+        ("def f(w, g, a): return g + a * w", {"a": "reg"}),
+        ("def f(w, l, a): return l + a * (w ** 2).sum() + a * (w ** 2).sum() + a * 1 + a * 2", {"a": "reg"}),
+        ("def f(h, y, a): return h - y / 3, h - y / 4", {}),
+        ("def f(a, b, c):\n for e in range(a):\n  for i in range(0, 9, b): g(x[i:i + b])\n  if e % c: h()",
+         {"a": "epochs", "b": "batch", "c": "log"}),
+        ("def f(a, x):\n for i in range(a): x[i] = 0", {}),
+        ("def f(a): return np.random.default_rng(a)", {"a": "seed"}),
+        ("def f(a, n): return a.permutation(n)", {"a": "rng"}),
+        ("def f(w, g, a):\n  w -= a * g\n  return x[0:0 + a]", {}),  # As two things: neither.
+    ],
+)  # fmt: skip
+def test_numbers_are_told_by_their_uses(code, roles):
+    assert uses_in(ast.parse(code), [])[0].get("f", {}) == roles
+
+
+def test_a_use_is_followed_through_calls_and_attributes():
+    code = "def f(w, g, a): w -= a * g\ndef train(w, g, rate): f(w, g, rate)"
+    tree = ast.parse(code)
+    calls = calls_in(tree, {"f": ["w", "g", "a"], "train": ["w", "g", "rate"]})
+    assert uses_in(tree, calls)[0]["train"] == {"rate": "lr"}
+    kept = "class Net:\n  def __init__(self, a): self.b = a\n  def step(self, g): self.w -= self.b * g"
+    assert uses_in(ast.parse(kept), []) == ({"Net": {"a": "lr"}}, {"b": "lr"})
+
+
+def test_sizes_that_are_defaults_without_names_are_asked_for():
+    text = renamed(NETWORK.replace("n_in, n_hidden, n_out)", "n_in=64, n_hidden=25, n_out=10)"))
+    verdict = verdict_of(text)
+    assert verdict.checks["backward"].status == "pass"
+    assert verdict.checks["initialize_parameters"].detail == "init_right"
+
+
+def test_a_network_of_the_sizes_of_mnist_fits_into_one_answer(tmp_path):
+    text = FILES["network_hangul"].read_text("utf-8")
+    signature = "def __init__(self, input_dim=784, num_hiddens=256, num_classes=10):"
+    assert signature in text
+    sizes = "def __init__(self):\n        input_dim, num_hiddens, num_classes = 784, 256, 10"
+    path = tmp_path / "mnist.py"
+    path.write_text(text.replace(signature, sizes), "utf-8")
+    report = check(path)
+    assert report.passed
+    assert {each["status"] for each in report.to_json()["checks"]} == {"pass"}
+
+
+def test_layers_may_be_called_dense_and_gradients_are_no_parameters():
+    layer = {"dense1": np.ones((5, 4)), "dW1": np.ones((5, 4)), "dense2": np.ones((4, 3)), "db1": np.ones(4)}
+    slots = slots_of(layer, None)
+    assert slots.paths == {"W1": [("dense1",)], "W2": [("dense2",)]}
+
+
+def test_a_rate_is_no_bias_however_it_is_called():
+    slots = slots_of({"a": np.ones((5, 4)), "mcldbt": 0.1, "b": np.ones((4, 3)), "hidden_b": 0.5}, None)
+    assert slots.paths["b1"] == [("hidden_b",)]
+
+
+FACTORY = """\
+import numpy as np
+
+def make(n_in, n_hidden, n_out, rate=0.5):
+    W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+    b1 = np.zeros(n_hidden)
+    W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+    b2 = np.zeros(n_out)
+    steps = 0
+
+    def forward(X):
+        h = 1 / (1 + np.exp(-(X @ W1 + b1)))
+        e = np.exp(h @ W2 + b2 - (h @ W2 + b2).max(axis=1, keepdims=True))
+        return h, e / e.sum(axis=1, keepdims=True)
+
+    def step(X, Y):
+        nonlocal W1, b1, W2, b2, steps
+        h, y = forward(X)
+        d2 = (y - Y) / len(X)
+        d1 = d2 @ W2.T * h * (1 - h)
+        W1, b1 = W1 - rate * X.T @ d1, b1 - rate * d1.sum(0)
+        W2, b2 = W2 - rate * h.T @ d2, b2 - rate * d2.sum(0)
+        steps += 1
+
+    return {"forward": forward, "step": step}
+"""
+
+
+def test_functions_that_a_function_returns_are_checked_at_their_lines():
+    verdict = verdict_of(FACTORY)
+    assert [verdict.checks[name].status for name in ("forward", "backward")] == ["pass", "pass"]
+    finding = verdict_of(FACTORY.replace(" * h * (1 - h)", "")).findings[0]
+    assert (finding.id, finding.line) == ("slope_forgotten", 19)
+
+
+def test_a_function_that_returns_one_of_its_own_stays_one():
+    tree = ast.parse("def decorate(f):\n    def g(x):\n        return f(x)\n    return g")
+    assert ast.dump(as_classes(tree)) == ast.dump(tree)
