@@ -149,10 +149,13 @@ def test_the_page_evaluates_500_formulas_as_python_does(inside):
         )
 
 
-def test_the_receipts_of_1000_cells_in_the_page_have_the_digits_of_python(inside):
+@pytest.mark.parametrize(
+    ("every", "cells_each", "least"), [(4, 1, 100), pytest.param(1, 6, 1000, marks=pytest.mark.slow)]
+)
+def test_the_receipts_of_cells_in_the_page_have_the_digits_of_python(inside, every, cells_each, least):
     count = 0
-    for seen in some_traces():
-        cells = list(cells_of(seen, 6))
+    for seen in some_traces()[::every]:
+        cells = list(cells_of(seen, cells_each))
         hold(inside, seen)
         shown = inside.evaluate("""async (cells) => {
           const made = [];
@@ -176,7 +179,7 @@ def test_the_receipts_of_1000_cells_in_the_page_have_the_digits_of_python(inside
                 eval(exact, dict(words)), eval(receipt.exact, dict(words)), rtol=1e-11, atol=1e-300
             )
             count += 1
-    assert count >= 1000
+    assert count >= least
 
 
 # Marks.
