@@ -26,5 +26,4 @@ NOT_NAMED = {
     ("network_octave", "regularisation_gradient"),
     ("network_octave", "train_returns_early"),
     ("network_sklearn", "loss_log_of_zero"),
-    ("network_sklearn", "train_returns_early"),
 }

@@ -38,7 +38,8 @@ def train(network: Network, send: Send) -> None:
         thing, values = network.ready(seed)
         values |= examples(network, seed, epochs, batch)
         values["Y"] = values[way.labels]
-        set_numbers(thing, network.learner.kept, epochs=epochs, batch=batch)
+        amounts = {"epochs": epochs, "batch": batch}
+        kept = {role for role, n in amounts.items() if set_numbers(thing, network.learner.kept, **{role: n})}
         before = network.slots.get(cloned(thing))
         given = {role: np.array(values[role]) for role in ("X", "Y")}
         recorder.clear()
@@ -56,4 +57,5 @@ def train(network: Network, send: Send) -> None:
     arrays |= parameters("after", network.updated(thing, made))
     spoiled = [role for role in given if not np.array_equal(given[role], values[role])]
     data = {"epochs": epochs, "batch": batch, "message": message, "line": line, "spoiled": spoiled}
-    send({"part": "trained", "seed": seed, "roles": sorted(way.binding.values()), **data, **meta}, arrays)
+    roles = sorted({*way.binding.values()} | kept)
+    send({"part": "trained", "seed": seed, "roles": roles, **data, **meta}, arrays)
