@@ -142,3 +142,13 @@ def test_a_file_that_exhausts_a_parser_is_refused(checker, content):
     assert not report.passed
     named = [finding.id for finding in report.findings]
     assert report.exit_code == 2 or named[0] in ("syntax_error", "stopped_memory")
+
+
+@pytest.mark.parametrize("number", ["np.inf", "np.nan", "1e300", "0"])
+def test_gradients_that_are_no_numbers_or_all_zero_are_wrong(checker, capfd, number):
+    text = NETWORK.replace("* self.h * (1 - self.h)", f"* {number}")
+    report = checker.check(Submission("net.py", text.encode()))
+    assert capfd.readouterr() == ("", ""), "LAPACK prints where it is given nan"
+    assert [finding.severity for finding in report.findings] == ["error"]
+    assert {check.name: check.status for check in report.checks}["backward"] == "fail"
+    assert "nan" not in str(report)

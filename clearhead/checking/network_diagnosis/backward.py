@@ -256,7 +256,8 @@ class _Judge:
         site = near[-1].site if near and step != f"d{role}" else made_at(answer, made, self.kinds)
         finding = at(Finding("unknown", step, values={"name": f"d{role}"}), site, answer.line_of("backward"))
         finding.expected = f"{step} = {answer.right[step].formula}"
-        finding.evidence = {"cosine": _cosine(made, values[f"d{role}"])}
+        cosine = _cosine(made, values[f"d{role}"])
+        finding.evidence = {"cosine": cosine} if np.isfinite(cosine) else {}
         finding.shown = {**self._shown(role, made), "expected": values[f"d{role}"]}
         return finding
 
