@@ -35,6 +35,8 @@ class Limits:
     wall_seconds: float = 30.0
     memory: int = 4 << 30
     file_size: int = 16 << 20
+    folder_size: int = 256 << 20
+    folder_files: int = 10_000
     open_files: int = 64
     output: int = 1 << 20
     answer: int = 64 << 20
@@ -75,7 +77,7 @@ REFUSED = """
     personality:135:92
     chmod:90:-  fchmod:91:52  fchmodat:268:53  chown:92:-  fchown:93:55  lchown:94:-  fchownat:260:54
     utime:132:-  utimes:235:-  futimesat:261:-  utimensat:280:88  mknod:133:-  mknodat:259:33
-    truncate:76:45  setxattr:188:5  lsetxattr:189:6  fsetxattr:190:7  removexattr:197:14
+    truncate:76:45  fallocate:285:47  setxattr:188:5  lsetxattr:189:6  fsetxattr:190:7  removexattr:197:14
     lremovexattr:198:15  fremovexattr:199:16
     mount:165:40  umount2:166:39  pivot_root:155:41  chroot:161:51  unshare:272:97  setns:308:268
     swapon:167:224  swapoff:168:225  quotactl:179:60  acct:163:89  uselib:134:-

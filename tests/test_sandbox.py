@@ -254,6 +254,7 @@ send({"threads": torch.get_num_threads()}, {"gradient": model.weight.grad.numpy(
 
 LOOP = "while True: pass"
 QUICK = Limits(cpu_seconds=5, wall_seconds=0.4, memory=1 << 30)
+SMALL = Limits(wall_seconds=15, folder_size=64 << 20, folder_files=500)
 STOPPED = {
     "an endless loop": (LOOP, "time", QUICK),
     "a loop that holds the interpreter": ("import re; re.match('(a|aa)+$', 'a' * 99 + 'b')", "time", QUICK),
@@ -304,7 +305,11 @@ STOPPED = {
         "threading.stack_size(1 << 15)\n"
         "while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()", "error", SHORT),
     "thousands of open files": ("x = [open(f'{n}', 'w') for n in range(5000)]", "error", SHORT),
-    "folders without end": ("while True: os.mkdir('x' * 99); os.chdir('x' * 99)", "time", QUICK),
+    "folders without end": (
+        "while True: os.mkdir('x' * 99); os.chdir('x' * 99)", "disk", SMALL),
+    "files that fill the disk": (
+        "n = 0\nwhile True: n += 1; open(f'{n}', 'wb').write(bytes(8 << 20))", "disk", SMALL),
+    "files without end": ("n = 0\nwhile True: n += 1; open(f'{n}', 'w')", "disk", SMALL),
     "folders that are shut": (
         "os.makedirs('a/b'); os.symlink('/', 'a/root'); os.umask(511); os.mkdir('d'); 1 / 0", "error", SHORT),
 }  # fmt: skip
@@ -475,6 +480,7 @@ REFUSED = {
     "change a mode by a file": "os.fchmod(os.open(np.__file__, os.O_RDONLY), 0o644)",
     "change an owner": "os.chown(job['outside'] + '/kept', 0, 0)",
     "change a time": "os.utime(job['outside'] + '/kept', (0, 0))",
+    "room on the disk": "os.posix_fallocate(os.open('x', os.O_CREAT | os.O_RDWR), 0, 1 << 20)",
     "set an attribute": "os.setxattr(job['outside'] + '/kept', 'user.x', b'')",
     "a device": "os.mknod('sda', 0o60600, 0x800)",
     "shared memory in a file": "open('/dev/shm/clearhead-test', 'w')",

@@ -232,7 +232,7 @@ def _limits(outcome: Outcome) -> dict[str, Any]:
     return {
         "detail": _one_line_of(outcome.detail), "seconds": f"{LIMITS.wall_seconds:g}",
         "cpu": LIMITS.cpu_seconds, "memory": f"{LIMITS.memory >> 30} GB",
-        "output": f"{LIMITS.output >> 20} MB",
+        "output": f"{LIMITS.output >> 20} MB", "disk": f"{LIMITS.folder_size >> 20} MB",
     }  # fmt: skip
 
 
