@@ -104,6 +104,13 @@ def test_what_does_not_end_by_itself_is_stopped_and_does_not_pass(checker, what)
     assert checker.check(Submission("net.py", NETWORK.encode())).passed, "the next one is checked as ever"
 
 
+@pytest.mark.parametrize("how", ["raise SystemExit(0)", "raise ValueError('=1+1')", "return 'x' * 1000"])
+def test_what_matters_and_was_not_seen_is_not_without_errors(checker, how):
+    report = checker.check(Submission("net.py", with_forward(how).encode()))
+    assert not report.passed
+    assert report.exit_code in (1, 2)
+
+
 OUTSIDE = {
     "it reads a file": "open('/etc/passwd').read()",
     "it lists a folder": "import os\nos.listdir('/root')",
