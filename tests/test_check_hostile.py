@@ -159,3 +159,72 @@ def test_gradients_that_are_no_numbers_or_all_zero_are_wrong(checker, capfd, num
     assert [finding.severity for finding in report.findings] == ["error"]
     assert {check.name: check.status for check in report.checks}["backward"] == "fail"
     assert "nan" not in str(report)
+
+
+ATTENTION = """
+import math
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class MultiHeadAttention(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.heads, self.size = num_heads, d_model // num_heads
+        self.wq, self.wk, self.wv = (nn.Linear(d_model, d_model) for _ in range(3))
+        self.wo = nn.Linear(d_model, d_model)
+
+    def forward(self, x):
+        B, T, M = x.shape
+        q, k, v = (w(x).view(B, T, self.heads, -1).transpose(1, 2) for w in (self.wq, self.wk, self.wv))
+        made = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(self.size), dim=-1) @ v
+        return self.wo(made.transpose(1, 2).reshape(B, T, M))
+"""
+BY_HAND = "torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(self.size), dim=-1) @ v"
+READY_MADE = {
+    "by its name": "F.scaled_dot_product_attention(q, k, v)",
+    "by another name": "sdpa(q, k, v)",
+    "by a name that is put together": "getattr(F, 'scaled_dot_' + 'product_attention')(q, k, v)",
+    "by what lies below it": "torch._scaled_dot_product_attention_math(q, k, v)[0]",
+}
+
+
+@pytest.mark.parametrize("how", READY_MADE)
+def test_ready_made_attention_is_reported_whatever_it_is_called_by(checker, how):
+    text = ATTENTION.replace(BY_HAND, READY_MADE[how])
+    text += f"\n    def by_hand(self, q, k, v):\n        return {BY_HAND}\n"
+    if "sdpa(" in text:
+        text = f"from torch.nn.functional import scaled_dot_product_attention as sdpa\n{text}"
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert [finding.id for finding in report.findings] == ["ready_made"], report
+    assert report.findings[0].values == {"name": "scaled_dot_product_attention"}
+
+
+def test_a_ready_made_module_is_an_error_by_another_name_too(checker):
+    text = f"from torch.nn import MultiheadAttention as A\n{ATTENTION}"
+    text = (
+        text[: text.index("        self.wq")]
+        + """        self.core = A(d_model, num_heads, batch_first=True)
+        self.scale = math.sqrt(d_model)
+
+    def forward(self, x):
+        return self.core(x, x, x, need_weights=False)[0]
+"""
+    )
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert [(finding.id, finding.severity) for finding in report.findings] == [("ready_made", "error")], (
+        report
+    )
+
+
+def test_ones_own_work_may_be_called_as_the_ready_made_is(checker):
+    text = ATTENTION.replace("class MultiHeadAttention", "class MultiheadAttention")
+    text = text.replace("super()", "super(MultiheadAttention, self)")
+    text = text.replace(BY_HAND, "self.scaled_dot_product_attention(q, k, v)")
+    text += f"""
+    def scaled_dot_product_attention(self, q, k, v):
+        return {BY_HAND}
+"""
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert report.findings == []
+    assert report.passed

@@ -37,6 +37,7 @@ READY = (
     "multi_head_attention_forward",
     "MLPClassifier",
 )
+LIBRARIES = ("torch", "sklearn")
 HELPERS = (".linear", ".blas", ".machine")
 
 
@@ -48,19 +49,36 @@ def uses(program: find.Program) -> list[list[Any]]:
     >>> uses(find.Program("attention", "A", body=body))
     [['scaled_dot_product_attention', 1]]
     """
-    parts = (part for node in program.body for part in ast.walk(node))
-    named = ((_ready_made(part), part) for part in parts)
-    return [[name, getattr(part, "lineno", 0)] for name, part in named if name]
+    parts = [part for node in program.body for part in ast.walk(node)]
+    own = {name for part in parts for name in _own(part)}
+    named = ((name, part) for part in parts for name in _ready_made(part))
+    return [[name, getattr(part, "lineno", 0)] for name, part in named if name not in own]
 
 
-def _ready_made(part: ast.AST) -> str:
-    """The ready-made thing that a part of the tree names; "" if none."""
+def _own(part: ast.AST) -> list[str]:
+    """The names that a part of the tree gives to the learner's own work."""
+    if isinstance(part, ast.ClassDef | ast.FunctionDef):
+        return [part.name]
+    if isinstance(part, ast.ImportFrom) and _root(part.module) not in (*LIBRARIES, "clearhead"):
+        return [alias.asname or alias.name for alias in part.names]
+    return []
+
+
+def _ready_made(part: ast.AST) -> list[str]:
+    """The ready-made things that a part of the tree names."""
     if isinstance(part, ast.Attribute | ast.Name):
-        word = part.attr if isinstance(part, ast.Attribute) else part.id
-        return word if word in READY else ""
-    if isinstance(part, ast.ImportFrom):
+        words = [part.attr if isinstance(part, ast.Attribute) else part.id]
+    elif isinstance(part, ast.ImportFrom):
         # Its helpers for products are no answer.
-        modules = [part.module or ""] if not (part.module or "").endswith(HELPERS) else []
+        if _root(part.module) == "clearhead" and not (part.module or "").endswith(HELPERS):
+            return ["clearhead"]
+        words = [alias.name for alias in part.names] if _root(part.module) in LIBRARIES else []
+    elif isinstance(part, ast.Import):
+        return ["clearhead" for alias in part.names if _root(alias.name) == "clearhead"]
     else:
-        modules = [alias.name for alias in part.names] if isinstance(part, ast.Import) else []
-    return "clearhead" if any(module.partition(".")[0] == "clearhead" for module in modules) else ""
+        words = []
+    return [word for word in words if word in READY]
+
+
+def _root(module: str | None) -> str:
+    return (module or "").partition(".")[0]
