@@ -6,6 +6,8 @@ from typing import Any
 
 from clearhead.checking import attention_run, find, network_run, source
 
+MOST_LINES, LONGEST_LINE, MOST_TEXT = 50_000, 500, 1 << 18
+
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     """Answer one job: the `name` of a file, its `modules`, a `target` or none, one class `only` or none."""
@@ -17,8 +19,8 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
         {
             "part": "found", "target": program.target, "class": program.name, "functions": program.functions,
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
-            "notes": read.notes, "lines": read.text.split("\n"), "cells": read.cells, "uses": uses(program),
-            "modules": {name: module.text.split("\n") for name, module in modules.items()},
+            "notes": read.notes, "lines": lines(read.text), "cells": read.cells, "uses": uses(program),
+            "modules": {name: lines(module.text) for name, module in modules.items()},
             "where": program.lines,
         },
         {},
@@ -29,6 +31,19 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run(program, read, modules, send).run()
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a file as they are sent: whole files of ordinary length, and of others the beginning.
+
+    >>> lines("a = 1\\nb = 2"), len(lines("x\\n" * 100_000)), len(lines("x" * 9999)[0])
+    (['a = 1', 'b = 2'], 50000, 500)
+    """
+    left, made = MOST_TEXT, []
+    for line in text.split("\n")[:MOST_LINES]:
+        made.append(line[: min(LONGEST_LINE, left)])
+        left -= len(made[-1])
+    return made
 
 
 READY = (
