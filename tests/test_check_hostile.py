@@ -1,13 +1,16 @@
 """Submissions that try to pass without being right, or to do harm: each is stopped or fails, and is named."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from test_checking_source import NETWORK
 
-from clearhead.checking.run import Checker
+from clearhead.checking import run
+from clearhead.checking.run import Checker, report_of
 from clearhead.checking.submissions import Submission
+from clearhead.sandbox import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +231,58 @@ def test_ones_own_work_may_be_called_as_the_ready_made_is(checker):
     report = checker.check(Submission("mha.py", text.encode()))
     assert report.findings == []
     assert report.passed
+
+
+# What is forged makes the one who judges it neither wait nor take all memory.
+
+
+def judged(*parts):
+    """The report on parts that a submission has sent in our name."""
+    found = {"part": "found", "target": "two-layer", "class": "Net", "lines": ["class Net:"]}
+    outcome = Outcome([(part, {}) for part in (found, *parts)], None, "It finished.", "", "full")
+    return report_of(Submission("net.py", b"class Net:"), outcome)
+
+
+def test_what_takes_for_ever_to_judge_is_given_up_and_said(monkeypatch):
+    def for_ever(_):
+        while True:
+            try:
+                sum(range(99))
+            except Exception:
+                raise AssertionError("it must not look like an error of the judge") from None
+
+    monkeypatch.setattr(run, "_verdict", for_ever)
+    monkeypatch.setattr(run, "PATIENCE", 0.1)
+    report = judged()
+    assert str(report).startswith("net.py could not be checked: what came back from it takes longer than 0.1")
+    assert report.exit_code == 2
+    assert sum(range(10**6)) == 499999500000, "nothing of it comes later"
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"D": 30_000, "H": 30_000}, {"D": -5}, {"H": 0}, {"H": "four"}, {"N": 1e300}]
+)
+def test_forged_sizes_are_not_believed(sizes):
+    sizes = {"D": 5, "H": 4, "C": 3, "N": 7, **sizes}
+    shapes = {"W1": [5, 4], "b1": [4], "W2": [4, 3], "b2": [3]}
+    tracemalloc.start()
+    try:
+        report = judged(
+            {"part": "understood", "sizes": sizes, "shapes": shapes, "functions": {}, "sites": []}
+        )
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert report.reason == "garbled"
+    assert report.exit_code == 2
+
+
+@pytest.mark.parametrize("more", ["\n" * (5 << 20), f"\n# {'a=' * (2 << 20)}", f"\n# {'가' * (2 << 20)}"])
+def test_a_very_long_file_is_checked_like_another(checker, more):
+    assert checker.check(Submission("net.py", (NETWORK + more).encode())).passed
+
+
+def test_an_error_in_letters_that_are_none_is_the_learners_own(checker):
+    report = checker.check(Submission("net.py", with_forward("raise ValueError('\\ud800')").encode()))
+    assert [finding.id for finding in report.findings] == ["crash"]
+    assert report.findings[0].values["message"] == "ValueError: ?"

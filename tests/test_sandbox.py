@@ -808,6 +808,7 @@ def forged(text, body=b"", kind=PART):
         forged(b"[{}, []]", kind=FINISHED) + forged(b"[{}, []]"),
         forged(b"[{}, []]", kind=RAISED) + forged(b"[{}, []]", kind=FINISHED),
         forged(b"[{}, []]") * 5000,
+        forged(b'[{"x": [' + b"[]," * 20_000 + b"[]]}, []]") * 20,
         forged(b'[{}, [["x", "|u1", [5000000]]]]', bytes(5_000_000)),
     ],
 )
