@@ -102,7 +102,10 @@ OTHERS = "open:2:-  openat:257:56  fcntl:72:25  ioctl:16:29"
 THREAD, NAMESPACES = 0x00010000, 0x7E020080
 WRITES, TRUNCATES = 0o3, 0o1000
 # A file that sends its news as a signal, of any kind, to anybody.
-OWNER_BY_FCNTL, OWNER_BY_IOCTL = (8, 10, 15), (0x8901, 0x8902)
+OWNER_BY_FCNTL = (8, 10, 15)
+# All that is asked of a file by ioctl: what it is as a terminal, how much there is to read, to be closed or
+# not to wait. Others make folders and copies (btrfs) or change files, and Landlock does not see them.
+IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 ALLOW, REFUSE, UNKNOWN = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 LOAD, EQUAL, AT_LEAST, MASK, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06  # BPF's.
 Condition = tuple[int, int, int]  # The 32-bit word of the arguments, what of it counts, what that is.
@@ -360,9 +363,13 @@ def _program(machine: str, process: int) -> bytes:
     for name, word in (("open", 2), ("openat", 4)):
         if name in others:
             code += _rule(others[name], [(word, WRITES | TRUNCATES, TRUNCATES)], REFUSE)
-    for name, commands in (("fcntl", OWNER_BY_FCNTL), ("ioctl", OWNER_BY_IOCTL)):
-        for command in commands:
-            code += _rule(others[name], [(2, everything, command)], REFUSE)
+            # Neither to read nor to write, which Landlock lets pass.
+            code += _rule(others[name], [(word, WRITES, WRITES)], REFUSE)
+    for command in OWNER_BY_FCNTL:
+        code += _rule(others["fcntl"], [(2, everything, command)], REFUSE)
+    for command in IOCTL:
+        code += _rule(others["ioctl"], [(2, everything, command)], ALLOW)
+    code += _rule(others["ioctl"], [], REFUSE)
     code.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 

@@ -480,6 +480,10 @@ REFUSED = {
     "change a mode by a file": "os.fchmod(os.open(np.__file__, os.O_RDONLY), 0o644)",
     "change an owner": "os.chown(job['outside'] + '/kept', 0, 0)",
     "change a time": "os.utime(job['outside'] + '/kept', (0, 0))",
+    "change a library's attributes": (
+        "import fcntl; fcntl.ioctl(os.open(np.__file__, os.O_RDONLY), 0x40086602, bytes(8))"
+    ),
+    "open neither to read nor to write": "os.open(job['outside'] + '/kept', 3)",
     "room on the disk": "os.posix_fallocate(os.open('x', os.O_CREAT | os.O_RDWR), 0, 1 << 20)",
     "set an attribute": "os.setxattr(job['outside'] + '/kept', 'user.x', b'')",
     "a device": "os.mknod('sda', 0o60600, 0x800)",
@@ -593,11 +597,12 @@ def test_the_filter_tells_calls_by_their_arguments(machine):
     cases = {
         "allow": [("read",), ("write",), ("mmap",), ("futex",), ("clone", 0x3D0F00), ("kill", 4321),
                   ("tgkill", 4321, 5), ("openat", 0, 0, 0o1101), ("openat", 0, 0, 0), ("fcntl", 1, 3),
-                  ("prlimit64", 0, 7, 0, 9)],
+                  ("ioctl", 1, 0x5401), ("ioctl", 1, 0x5451), ("prlimit64", 0, 7, 0, 9)],
         "EPERM": [("socket",), ("fork",), ("ptrace",), ("clone", 17), ("clone", 0x10000 | 0x20000),
                   ("clone", 0x10000011 | 0x10000), ("kill", 1), ("kill", -1), ("kill", 0), ("tgkill", 1, 5),
                   ("openat", 0, 0, 0o1000), ("open", 0, 0o1000), ("fcntl", 1, 8), ("fcntl", 1, 10),
-                  ("fcntl", 1, 15), ("ioctl", 1, 0x8901), ("prlimit64", 5, 7, 0, 9),
+                  ("fcntl", 1, 15), ("ioctl", 1, 0x8901), ("ioctl", 1, 0x5000940E), ("openat", 0, 0, 3),
+                  ("open", 0, 3), ("prlimit64", 5, 7, 0, 9),
                   ("prlimit64", 0, 7, 1, 0), ("prlimit64", 0, 7, 1 << 32, 0)],
     }  # fmt: skip
     for answer, wanted in cases.items():
