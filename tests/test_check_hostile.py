@@ -233,6 +233,26 @@ def test_ones_own_work_may_be_called_as_the_ready_made_is(checker):
     assert report.passed
 
 
+@pytest.mark.parametrize("torch", ["torch", "__import__('tor' + 'ch')"])
+def test_gradients_by_autograd_are_reported(checker, torch):
+    begin = NETWORK.index("        d2 = ")
+    text = (
+        NETWORK[:begin]
+        + f"""        t = {torch}
+        W = [t.tensor(w, requires_grad=True) for w in (self.W1, self.b1, self.W2, self.b2)]
+        scores = t.sigmoid(t.tensor(X) @ W[0] + W[1]) @ W[2] + W[3]
+        (-(t.tensor(Y) * t.log_softmax(scores, 1)).sum(1).mean()).backward()
+        return dict(zip(("W1", "b1", "W2", "b2"), (w.grad.numpy() for w in W)))
+
+{NETWORK[NETWORK.index("def sigmoid") :]}"""
+    )
+    if torch == "torch":
+        text = f"import torch\n{text}"
+    report = checker.check(Submission("net.py", text.encode()))
+    assert [finding.id for finding in report.findings] == ["gradient_by_autograd"], report
+    assert report.findings[0].severity == "error"
+
+
 # What is forged makes the one who judges it neither wait nor take all memory.
 
 

@@ -21,7 +21,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
             "notes": read.notes, "lines": lines(read.text), "cells": read.cells, "uses": uses(program),
             "modules": {name: lines(module.text) for name, module in modules.items()},
-            "where": program.lines,
+            "where": program.lines, "autograd": autograd(program),
         },
         {},
     )  # fmt: skip
@@ -52,6 +52,9 @@ READY = (
     "multi_head_attention_forward",
     "MLPClassifier",
 )
+# What makes gradients by itself.
+AUTOGRAD = ("torch", "autograd", "jax", "tensorflow", "tf")
+ASKS = ("backward", "grad", "value_and_grad", "vjp", "GradientTape")
 LIBRARIES = ("torch", "sklearn")
 HELPERS = (".linear", ".blas", ".machine")
 
@@ -68,6 +71,20 @@ def uses(program: find.Program) -> list[list[Any]]:
     own = {name for part in parts for name in _own(part)}
     named = ((name, part) for part in parts for name in _ready_made(part))
     return [[name, getattr(part, "lineno", 0)] for name, part in named if name not in own]
+
+
+def autograd(program: find.Program) -> int:
+    """Where a network asks a library for its gradients; 0 if nowhere.
+
+    >>> from clearhead.checking.source import read
+    >>> autograd(find.Program("two-layer", "Net", body=read("a.py", b"\\ng = torch.grad(f)").tree.body))
+    2
+    """
+    parts = [part for node in program.body for part in ast.walk(node)]
+    named = [part.lineno for part in parts if isinstance(part, ast.Name) and part.id in AUTOGRAD]
+    asked = (part for part in parts if isinstance(part, ast.Attribute) and part.attr in ASKS)
+    asks = any(not (isinstance(part.value, ast.Name) and part.value.id == "self") for part in asked)
+    return min(named, default=0) if asks and program.target == "two-layer" else 0
 
 
 def _own(part: ast.AST) -> list[str]:
