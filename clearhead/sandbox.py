@@ -33,6 +33,7 @@ __all__ = ["Limits", "Outcome", "Part", "Worker"]
 
 # Not on Windows: there each job has a fresh process, and only its time is limited.
 FORKS = hasattr(os, "fork")
+NO_FORK = "Full isolation needs Linux; here time alone is limited, and memory is not."
 SHOWN = 64 << 10  # How much of what a job printed is kept.
 LOOKS = 0.2  # Seconds between looks at how much a job has written.
 DEEPEST = 64  # Folders in folders, which no job needs.
@@ -187,7 +188,7 @@ class Worker:
         if FORKS:
             self._start()
         elif isolation == "full":
-            self.why = "Full isolation needs Linux."
+            self.why = NO_FORK
 
     def _start(self) -> None:
         self._stop()

@@ -324,7 +324,8 @@ def test_what_is_stopped_is_named(worker, name):
     assert outcome.stopped in expected.split(), outcome
     assert outcome.detail
     assert len(outcome.output) <= sandbox.SHOWN
-    assert time.monotonic() - started < 8
+    # A folder in a folder, thousands of times, is removed level by level.
+    assert time.monotonic() - started < (30 if "folders" in name else 8)
     assert outcome.level == worker.level
 
 
@@ -764,7 +765,8 @@ def test_a_lock_that_does_not_hold_is_noticed(locked, monkeypatch, part):
 def test_where_nothing_forks_each_job_has_a_process(entry, monkeypatch):
     monkeypatch.setattr(sandbox, "FORKS", False)
     with entry(isolation="full") as worker:
-        assert (worker.level, worker.why) == ("limits", "Full isolation needs Linux.")
+        assert (worker.level, worker.why) == ("limits", sandbox.NO_FORK)
+        assert "memory is not" in worker.why, "what is not limited is said"
         source = "print(open('a/b').read()); send({'n': 1}, {'x': np.ones(2)}); import clearhead"
         outcome = worker.play(source, files={"a/b": b"rows"})
         assert outcome.parts[0][0] == {"n": 1}
