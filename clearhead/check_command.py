@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -134,9 +135,10 @@ def _print(reports: Sequence[Report], form: str, words: Wording, several: bool) 
 
 
 def _echo_json(data: Any, words: Wording) -> None:
-    click.echo(
-        json.dumps(data, indent=1, allow_nan=False, ensure_ascii=not words.encoding.lower().startswith("utf"))
-    )
+    unicode = words.encoding.lower().startswith("utf")
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=not unicode)
+    # What JSON may hold as it is, and a terminal may follow.
+    click.echo(re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda each: f"\\u{ord(each[0]):04x}", text))
 
 
 def _screen() -> Console:

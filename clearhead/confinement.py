@@ -35,6 +35,8 @@ class Limits:
     wall_seconds: float = 30.0
     memory: int = 4 << 30
     file_size: int = 16 << 20
+    folder_size: int = 256 << 20
+    folder_files: int = 10_000
     open_files: int = 64
     output: int = 1 << 20
     answer: int = 64 << 20
@@ -75,7 +77,7 @@ REFUSED = """
     personality:135:92
     chmod:90:-  fchmod:91:52  fchmodat:268:53  chown:92:-  fchown:93:55  lchown:94:-  fchownat:260:54
     utime:132:-  utimes:235:-  futimesat:261:-  utimensat:280:88  mknod:133:-  mknodat:259:33
-    truncate:76:45  setxattr:188:5  lsetxattr:189:6  fsetxattr:190:7  removexattr:197:14
+    truncate:76:45  fallocate:285:47  setxattr:188:5  lsetxattr:189:6  fsetxattr:190:7  removexattr:197:14
     lremovexattr:198:15  fremovexattr:199:16
     mount:165:40  umount2:166:39  pivot_root:155:41  chroot:161:51  unshare:272:97  setns:308:268
     swapon:167:224  swapoff:168:225  quotactl:179:60  acct:163:89  uselib:134:-
@@ -100,7 +102,10 @@ OTHERS = "open:2:-  openat:257:56  fcntl:72:25  ioctl:16:29"
 THREAD, NAMESPACES = 0x00010000, 0x7E020080
 WRITES, TRUNCATES = 0o3, 0o1000
 # A file that sends its news as a signal, of any kind, to anybody.
-OWNER_BY_FCNTL, OWNER_BY_IOCTL = (8, 10, 15), (0x8901, 0x8902)
+OWNER_BY_FCNTL = (8, 10, 15)
+# All that is asked of a file by ioctl: what it is as a terminal, how much there is to read, to be closed or
+# not to wait. Others make folders and copies (btrfs) or change files, and Landlock does not see them.
+IOCTL = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 ALLOW, REFUSE, UNKNOWN = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
 LOAD, EQUAL, AT_LEAST, MASK, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06  # BPF's.
 Condition = tuple[int, int, int]  # The 32-bit word of the arguments, what of it counts, what that is.
@@ -358,9 +363,13 @@ def _program(machine: str, process: int) -> bytes:
     for name, word in (("open", 2), ("openat", 4)):
         if name in others:
             code += _rule(others[name], [(word, WRITES | TRUNCATES, TRUNCATES)], REFUSE)
-    for name, commands in (("fcntl", OWNER_BY_FCNTL), ("ioctl", OWNER_BY_IOCTL)):
-        for command in commands:
-            code += _rule(others[name], [(2, everything, command)], REFUSE)
+            # Neither to read nor to write, which Landlock lets pass.
+            code += _rule(others[name], [(word, WRITES, WRITES)], REFUSE)
+    for command in OWNER_BY_FCNTL:
+        code += _rule(others["fcntl"], [(2, everything, command)], REFUSE)
+    for command in IOCTL:
+        code += _rule(others["ioctl"], [(2, everything, command)], ALLOW)
+    code += _rule(others["ioctl"], [], REFUSE)
     code.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 

@@ -23,6 +23,7 @@ Part = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 HEADER = struct.Struct("<cIQ")  # What a message is, the bytes of its JSON, the bytes of its arrays.
 JOB, PART, FINISHED, RAISED = b"J", b"P", b"F", b"R"
 MOST_JSON = 4 << 20  # Parsed, text takes many times its length.
+TEXT_COSTS = 8  # What a byte of it counts for, therefore.
 LEAST_PART = 1 << 10  # What a part counts for at least, as each takes memory here.
 DTYPE = re.compile(r"[<>|]?[biufc]\d{1,2}")
 
@@ -96,11 +97,12 @@ class Answer:
             kind, text, body = HEADER.unpack_from(self._buffer)
             if kind not in (PART, FINISHED, RAISED) or self.ended:
                 self.trouble = "It sent back what is no answer: the beginning of a message is none."
-            elif text > MOST_JSON or max(HEADER.size + text + body, LEAST_PART) > self._left:
+            elif text > MOST_JSON or _cost(text, body) > self._left:
                 self.trouble = f"It sent back more than the {size(self._most)} that are allowed."
             elif len(self._buffer) < HEADER.size + text + body:
                 return
             else:
+                self._left -= _cost(text, body)
                 self._take(kind, HEADER.size + text, HEADER.size + text + body)
         if self.trouble:
             self._buffer.clear()
@@ -112,11 +114,15 @@ class Answer:
             self.trouble = f"It sent back what is no answer: {error}."
             return
         del self._buffer[:end]
-        self._left -= max(end, LEAST_PART)
         if kind == PART:
             self.parts.append(part)
         else:
             self.ended, self.text = kind, str(part[0].get("text", ""))[:2000]
+
+
+def _cost(text: int, body: int) -> int:
+    """What a part counts for: about what it takes here, so that many small ones are no way round it."""
+    return max(HEADER.size + TEXT_COSTS * text + body, LEAST_PART)
 
 
 def size(count: int) -> str:

@@ -33,7 +33,10 @@ __all__ = ["Limits", "Outcome", "Part", "Worker"]
 
 # Not on Windows: there each job has a fresh process, and only its time is limited.
 FORKS = hasattr(os, "fork")
+NO_FORK = "Full isolation needs Linux; here time alone is limited, and memory is not."
 SHOWN = 64 << 10  # How much of what a job printed is kept.
+LOOKS = 0.2  # Seconds between looks at how much a job has written.
+DEEPEST = 64  # Folders in folders, which no job needs.
 GRACE = 10.0  # How long a keeper may take to end all that a job has started.
 DEFAULTS = Limits()
 NONE: Mapping[str, Any] = types.MappingProxyType({})
@@ -43,9 +46,10 @@ NONE: Mapping[str, Any] = types.MappingProxyType({})
 class Outcome:
     """What a job sent, in order, and what stopped it.
 
-    `stopped` is None if its function returned; else "time", "cpu", "memory", "output", "answer", "signal",
-    "exit" (it ended before its function returned) or "error" (its function raised). `detail` is a sentence,
-    `output` the beginning of what it printed, and `level` the isolation that it had: "full" or "limits".
+    `stopped` is None if its function returned; else "time", "cpu", "memory", "disk", "output", "answer",
+    "signal", "exit" (it ended before its function returned) or "error" (its function raised). `detail` is a
+    sentence, `output` the beginning of what it printed, and `level` the isolation that it had: "full" or
+    "limits".
     """
 
     parts: list[Part]
@@ -135,6 +139,9 @@ class _Watch:
                 return None, "It finished."
             memory = self.answer.text.startswith("MemoryError")
             return "memory" if memory else "error", self.answer.text
+        if reason == "disk":
+            most = f"{size(limits.folder_size)} in {limits.folder_files} files"
+            return reason, f"It wrote more than the {most} that are allowed."
         if reason == "time":
             return reason, f"It ran longer than the {limits.wall_seconds:g} seconds that are allowed."
         if len(self.report) < 1 + keeper.ENDED.size:
@@ -181,7 +188,7 @@ class Worker:
         if FORKS:
             self._start()
         elif isolation == "full":
-            self.why = "Full isolation needs Linux."
+            self.why = NO_FORK
 
     def _start(self) -> None:
         self._stop()
@@ -286,7 +293,7 @@ class Worker:
                 selector.register(messages, both, watch.messages)
                 selector.register(output, selectors.EVENT_READ, watch.output)
                 selector.register(report, selectors.EVENT_READ, watch.reported)
-                _follow(selector, watch, report)
+                _follow(selector, watch, report, folder)
         return watch
 
     def _run_fresh(self, message: bytes, folder: str, limits: Limits) -> Outcome:
@@ -310,20 +317,28 @@ class Worker:
         return watch.outcome(self.level)
 
 
-def _follow(selector: selectors.BaseSelector, watch: _Watch, report: socket.socket) -> None:
+def _follow(selector: selectors.BaseSelector, watch: _Watch, report: socket.socket, folder: str) -> None:
     """Read all that comes until nobody can send more, and have the keeper end the job when that is due."""
-    deadline = time.monotonic() + watch.limits.wall_seconds
+    look = time.monotonic()
+    deadline = look + watch.limits.wall_seconds
     asked = False
     while selector.get_map():
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             if asked:
                 return
             watch.reason = "time"
+        if now >= look and not asked:
+            if _holds_too_much(folder, watch.limits):
+                watch.reason = "disk"
+            # Where looking takes long, less often.
+            look = time.monotonic() + max(LOOKS, 4 * (time.monotonic() - now))
         if watch.due() and not asked:
             asked, deadline = True, time.monotonic() + GRACE
             with contextlib.suppress(OSError):
                 report.send(b"k")
-        for key, events in selector.select(max(0.0, deadline - time.monotonic())):
+        until = deadline if asked else min(deadline, look)
+        for key, events in selector.select(max(0.0, until - time.monotonic())):
             if not key.data(key.fileobj, events):
                 selector.unregister(key.fileobj)
             elif key.data == watch.messages and not watch.job and key.events != selectors.EVENT_READ:
@@ -342,6 +357,32 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             (folder / parent).chmod(0o777)
         target.write_bytes(content)
         target.chmod(0o666)  # The child may have a user of its own; nobody else comes into the folder.
+
+
+def _holds_too_much(folder: str, limits: Limits) -> bool:
+    """Whether a job has written more than it may; no file system counts that for it.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "big").write_bytes(bytes(100_000))
+    ...     _holds_too_much(folder, Limits()), _holds_too_much(folder, Limits(folder_size=50_000))
+    (False, True)
+    """
+    count, written, folders = 0, 0, [(folder, 0)]
+    while folders:
+        place, depth = folders.pop()
+        try:
+            with os.scandir(place) as found:
+                for entry in found:
+                    count, written = count + 1, written + entry.stat(follow_symlinks=False).st_size
+                    if count > limits.folder_files or written > limits.folder_size or depth > DEEPEST:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, depth + 1))
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # It went meanwhile.
+        except OSError:
+            return True  # A folder that cannot be looked into, or whose path is too long.
+    return False
 
 
 def remove(folder: str) -> None:

@@ -306,6 +306,22 @@ def test_a_table_of_a_class_is_for_a_spreadsheet_and_none_of_its_cells_is_a_form
     assert rows[3]["reason"].startswith("no class and no function")
 
 
+def test_json_on_a_terminal_does_not_steer_it(capsys):
+    write("mynet.py", WRONG.replace(SLIP, f"{SLIP}  # \x9b2J \x1b[2J \u202e \u2066"))
+    out = printed(capsys, "mynet.py", "--json", code=1)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2066]", out)
+    assert json.loads(out)["findings"][0]["source"].endswith("# \x9b2J \x1b[2J \u202e \u2066")
+
+
+def test_a_file_whose_forward_pass_was_not_seen_counts_as_not_checked(capsys):
+    forward = RIGHT.index("        ff_dict = ", RIGHT.index("def forward"))
+    write("class/ann/net.py", RIGHT[:forward] + "        return 'x'\n" + RIGHT[forward:])
+    write("class/bob/net.py", RIGHT)
+    out = " ".join(printed(capsys, "class", code=2).split())
+    assert "Could not be checked ann/net.py: Not checked: forward, " in out
+    assert "1 without errors, 0 with errors, 1 could not be checked" in out
+
+
 def test_exit_codes_of_several(capsys):
     write("right.py", RIGHT)
     write("wrong.py", WRONG)

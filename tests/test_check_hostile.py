@@ -1,13 +1,16 @@
 """Submissions that try to pass without being right, or to do harm: each is stopped or fails, and is named."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from test_checking_source import NETWORK
 
-from clearhead.checking.run import Checker
+from clearhead.checking import run
+from clearhead.checking.run import Checker, report_of
 from clearhead.checking.submissions import Submission
+from clearhead.sandbox import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,13 @@ def test_what_does_not_end_by_itself_is_stopped_and_does_not_pass(checker, what)
     assert checker.check(Submission("net.py", NETWORK.encode())).passed, "the next one is checked as ever"
 
 
+@pytest.mark.parametrize("how", ["raise SystemExit(0)", "raise ValueError('=1+1')", "return 'x' * 1000"])
+def test_what_matters_and_was_not_seen_is_not_without_errors(checker, how):
+    report = checker.check(Submission("net.py", with_forward(how).encode()))
+    assert not report.passed
+    assert report.exit_code in (1, 2)
+
+
 OUTSIDE = {
     "it reads a file": "open('/etc/passwd').read()",
     "it lists a folder": "import os\nos.listdir('/root')",
@@ -142,3 +152,157 @@ def test_a_file_that_exhausts_a_parser_is_refused(checker, content):
     assert not report.passed
     named = [finding.id for finding in report.findings]
     assert report.exit_code == 2 or named[0] in ("syntax_error", "stopped_memory")
+
+
+@pytest.mark.parametrize("number", ["np.inf", "np.nan", "1e300", "0"])
+def test_gradients_that_are_no_numbers_or_all_zero_are_wrong(checker, capfd, number):
+    text = NETWORK.replace("* self.h * (1 - self.h)", f"* {number}")
+    report = checker.check(Submission("net.py", text.encode()))
+    assert capfd.readouterr() == ("", ""), "LAPACK prints where it is given nan"
+    assert [finding.severity for finding in report.findings] == ["error"]
+    assert {check.name: check.status for check in report.checks}["backward"] == "fail"
+    assert "nan" not in str(report)
+
+
+ATTENTION = """
+import math
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class MultiHeadAttention(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.heads, self.size = num_heads, d_model // num_heads
+        self.wq, self.wk, self.wv = (nn.Linear(d_model, d_model) for _ in range(3))
+        self.wo = nn.Linear(d_model, d_model)
+
+    def forward(self, x):
+        B, T, M = x.shape
+        q, k, v = (w(x).view(B, T, self.heads, -1).transpose(1, 2) for w in (self.wq, self.wk, self.wv))
+        made = torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(self.size), dim=-1) @ v
+        return self.wo(made.transpose(1, 2).reshape(B, T, M))
+"""
+BY_HAND = "torch.softmax(q @ k.transpose(-2, -1) / math.sqrt(self.size), dim=-1) @ v"
+READY_MADE = {
+    "by its name": "F.scaled_dot_product_attention(q, k, v)",
+    "by another name": "sdpa(q, k, v)",
+    "by a name that is put together": "getattr(F, 'scaled_dot_' + 'product_attention')(q, k, v)",
+    "by what lies below it": "torch._scaled_dot_product_attention_math(q, k, v)[0]",
+}
+
+
+@pytest.mark.parametrize("how", READY_MADE)
+def test_ready_made_attention_is_reported_whatever_it_is_called_by(checker, how):
+    text = ATTENTION.replace(BY_HAND, READY_MADE[how])
+    text += f"\n    def by_hand(self, q, k, v):\n        return {BY_HAND}\n"
+    if "sdpa(" in text:
+        text = f"from torch.nn.functional import scaled_dot_product_attention as sdpa\n{text}"
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert [finding.id for finding in report.findings] == ["ready_made"], report
+    assert report.findings[0].values == {"name": "scaled_dot_product_attention"}
+
+
+def test_a_ready_made_module_is_an_error_by_another_name_too(checker):
+    text = f"from torch.nn import MultiheadAttention as A\n{ATTENTION}"
+    text = (
+        text[: text.index("        self.wq")]
+        + """        self.core = A(d_model, num_heads, batch_first=True)
+        self.scale = math.sqrt(d_model)
+
+    def forward(self, x):
+        return self.core(x, x, x, need_weights=False)[0]
+"""
+    )
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert [(finding.id, finding.severity) for finding in report.findings] == [("ready_made", "error")], (
+        report
+    )
+
+
+def test_ones_own_work_may_be_called_as_the_ready_made_is(checker):
+    text = ATTENTION.replace("class MultiHeadAttention", "class MultiheadAttention")
+    text = text.replace("super()", "super(MultiheadAttention, self)")
+    text = text.replace(BY_HAND, "self.scaled_dot_product_attention(q, k, v)")
+    text += f"""
+    def scaled_dot_product_attention(self, q, k, v):
+        return {BY_HAND}
+"""
+    report = checker.check(Submission("mha.py", text.encode()))
+    assert report.findings == []
+    assert report.passed
+
+
+@pytest.mark.parametrize("torch", ["torch", "__import__('tor' + 'ch')"])
+def test_gradients_by_autograd_are_reported(checker, torch):
+    begin = NETWORK.index("        d2 = ")
+    text = (
+        NETWORK[:begin]
+        + f"""        t = {torch}
+        W = [t.tensor(w, requires_grad=True) for w in (self.W1, self.b1, self.W2, self.b2)]
+        scores = t.sigmoid(t.tensor(X) @ W[0] + W[1]) @ W[2] + W[3]
+        (-(t.tensor(Y) * t.log_softmax(scores, 1)).sum(1).mean()).backward()
+        return dict(zip(("W1", "b1", "W2", "b2"), (w.grad.numpy() for w in W)))
+
+{NETWORK[NETWORK.index("def sigmoid") :]}"""
+    )
+    if torch == "torch":
+        text = f"import torch\n{text}"
+    report = checker.check(Submission("net.py", text.encode()))
+    assert [finding.id for finding in report.findings] == ["gradient_by_autograd"], report
+    assert report.findings[0].severity == "error"
+
+
+# What is forged makes the one who judges it neither wait nor take all memory.
+
+
+def judged(*parts):
+    """The report on parts that a submission has sent in our name."""
+    found = {"part": "found", "target": "two-layer", "class": "Net", "lines": ["class Net:"]}
+    outcome = Outcome([(part, {}) for part in (found, *parts)], None, "It finished.", "", "full")
+    return report_of(Submission("net.py", b"class Net:"), outcome)
+
+
+def test_what_takes_for_ever_to_judge_is_given_up_and_said(monkeypatch):
+    def for_ever(_):
+        while True:
+            try:
+                sum(range(99))
+            except Exception:
+                raise AssertionError("it must not look like an error of the judge") from None
+
+    monkeypatch.setattr(run, "_verdict", for_ever)
+    monkeypatch.setattr(run, "PATIENCE", 0.1)
+    report = judged()
+    assert str(report).startswith("net.py could not be checked: what came back from it takes longer than 0.1")
+    assert report.exit_code == 2
+    assert sum(range(10**6)) == 499999500000, "nothing of it comes later"
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"D": 30_000, "H": 30_000}, {"D": -5}, {"H": 0}, {"H": "four"}, {"N": 1e300}]
+)
+def test_forged_sizes_are_not_believed(sizes):
+    sizes = {"D": 5, "H": 4, "C": 3, "N": 7, **sizes}
+    shapes = {"W1": [5, 4], "b1": [4], "W2": [4, 3], "b2": [3]}
+    tracemalloc.start()
+    try:
+        report = judged(
+            {"part": "understood", "sizes": sizes, "shapes": shapes, "functions": {}, "sites": []}
+        )
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert report.reason == "garbled"
+    assert report.exit_code == 2
+
+
+@pytest.mark.parametrize("more", ["\n" * (5 << 20), f"\n# {'a=' * (2 << 20)}", f"\n# {'가' * (2 << 20)}"])
+def test_a_very_long_file_is_checked_like_another(checker, more):
+    assert checker.check(Submission("net.py", (NETWORK + more).encode())).passed
+
+
+def test_an_error_in_letters_that_are_none_is_the_learners_own(checker):
+    report = checker.check(Submission("net.py", with_forward("raise ValueError('\\ud800')").encode()))
+    assert [finding.id for finding in report.findings] == ["crash"]
+    assert report.findings[0].values["message"] == "ValueError: ?"

@@ -56,6 +56,7 @@ GIVEN = {
     "output_shape": {"shape"},
     "stopped_cpu": {"cpu"},
     "stopped_memory": {"memory"},
+    "stopped_disk": {"disk"},
     "stopped_output": {"output"},
     "stopped_signal": {"detail"},
     "stopped_time": {"seconds"},
@@ -66,7 +67,7 @@ SAMPLES = {
     "name": "dW1", "names": ["W1", "b1"], "variable": "self.w1", "function": "backward", "line": 41,
     "near": "relu", "message": "ValueError: shapes (7,5) and (4,3) not aligned", "lines": [3, 20],
     "factor": "1/N", "seen": 8, "all": 11, "meant": "forward", "shape": "(2, 3)", "cpu": 20, "seconds": "30",
-    "memory": "4 GB", "output": "1 MB", "detail": "invalid syntax", "wanted": 33,
+    "memory": "4 GB", "output": "1 MB", "disk": "256 MB", "detail": "invalid syntax", "wanted": 33,
 }  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def test_every_mistake_that_is_catalogued_or_in_the_code_has_texts():
 
 
 def test_every_reason_to_stop_a_process_has_texts():
-    stops = {"time", "cpu", "memory", "output", "answer", "signal", "exit"}
+    stops = {"time", "cpu", "memory", "disk", "output", "answer", "signal", "exit"}
     assert stops == {key.removeprefix("stopped_") for key in IDS if key.startswith("stopped_")}
 
 

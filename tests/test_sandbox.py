@@ -254,6 +254,7 @@ send({"threads": torch.get_num_threads()}, {"gradient": model.weight.grad.numpy(
 
 LOOP = "while True: pass"
 QUICK = Limits(cpu_seconds=5, wall_seconds=0.4, memory=1 << 30)
+SMALL = Limits(wall_seconds=15, folder_size=64 << 20, folder_files=500)
 STOPPED = {
     "an endless loop": (LOOP, "time", QUICK),
     "a loop that holds the interpreter": ("import re; re.match('(a|aa)+$', 'a' * 99 + 'b')", "time", QUICK),
@@ -304,7 +305,11 @@ STOPPED = {
         "threading.stack_size(1 << 15)\n"
         "while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()", "error", SHORT),
     "thousands of open files": ("x = [open(f'{n}', 'w') for n in range(5000)]", "error", SHORT),
-    "folders without end": ("while True: os.mkdir('x' * 99); os.chdir('x' * 99)", "time", QUICK),
+    "folders without end": (
+        "while True: os.mkdir('x' * 99); os.chdir('x' * 99)", "disk", SMALL),
+    "files that fill the disk": (
+        "n = 0\nwhile True: n += 1; open(f'{n}', 'wb').write(bytes(8 << 20))", "disk", SMALL),
+    "files without end": ("n = 0\nwhile True: n += 1; open(f'{n}', 'w')", "disk", SMALL),
     "folders that are shut": (
         "os.makedirs('a/b'); os.symlink('/', 'a/root'); os.umask(511); os.mkdir('d'); 1 / 0", "error", SHORT),
 }  # fmt: skip
@@ -475,6 +480,11 @@ REFUSED = {
     "change a mode by a file": "os.fchmod(os.open(np.__file__, os.O_RDONLY), 0o644)",
     "change an owner": "os.chown(job['outside'] + '/kept', 0, 0)",
     "change a time": "os.utime(job['outside'] + '/kept', (0, 0))",
+    "change a library's attributes": (
+        "import fcntl; fcntl.ioctl(os.open(np.__file__, os.O_RDONLY), 0x40086602, bytes(8))"
+    ),
+    "open neither to read nor to write": "os.open(job['outside'] + '/kept', 3)",
+    "room on the disk": "os.posix_fallocate(os.open('x', os.O_CREAT | os.O_RDWR), 0, 1 << 20)",
     "set an attribute": "os.setxattr(job['outside'] + '/kept', 'user.x', b'')",
     "a device": "os.mknod('sda', 0o60600, 0x800)",
     "shared memory in a file": "open('/dev/shm/clearhead-test', 'w')",
@@ -587,11 +597,12 @@ def test_the_filter_tells_calls_by_their_arguments(machine):
     cases = {
         "allow": [("read",), ("write",), ("mmap",), ("futex",), ("clone", 0x3D0F00), ("kill", 4321),
                   ("tgkill", 4321, 5), ("openat", 0, 0, 0o1101), ("openat", 0, 0, 0), ("fcntl", 1, 3),
-                  ("prlimit64", 0, 7, 0, 9)],
+                  ("ioctl", 1, 0x5401), ("ioctl", 1, 0x5451), ("prlimit64", 0, 7, 0, 9)],
         "EPERM": [("socket",), ("fork",), ("ptrace",), ("clone", 17), ("clone", 0x10000 | 0x20000),
                   ("clone", 0x10000011 | 0x10000), ("kill", 1), ("kill", -1), ("kill", 0), ("tgkill", 1, 5),
                   ("openat", 0, 0, 0o1000), ("open", 0, 0o1000), ("fcntl", 1, 8), ("fcntl", 1, 10),
-                  ("fcntl", 1, 15), ("ioctl", 1, 0x8901), ("prlimit64", 5, 7, 0, 9),
+                  ("fcntl", 1, 15), ("ioctl", 1, 0x8901), ("ioctl", 1, 0x5000940E), ("openat", 0, 0, 3),
+                  ("open", 0, 3), ("prlimit64", 5, 7, 0, 9),
                   ("prlimit64", 0, 7, 1, 0), ("prlimit64", 0, 7, 1 << 32, 0)],
     }  # fmt: skip
     for answer, wanted in cases.items():
@@ -753,7 +764,8 @@ def test_a_lock_that_does_not_hold_is_noticed(locked, monkeypatch, part):
 def test_where_nothing_forks_each_job_has_a_process(entry, monkeypatch):
     monkeypatch.setattr(sandbox, "FORKS", False)
     with entry(isolation="full") as worker:
-        assert (worker.level, worker.why) == ("limits", "Full isolation needs Linux.")
+        assert (worker.level, worker.why) == ("limits", sandbox.NO_FORK)
+        assert "memory is not" in worker.why, "what is not limited is said"
         source = "print(open('a/b').read()); send({'n': 1}, {'x': np.ones(2)}); import clearhead"
         outcome = worker.play(source, files={"a/b": b"rows"})
         assert outcome.parts[0][0] == {"n": 1}
@@ -802,6 +814,7 @@ def forged(text, body=b"", kind=PART):
         forged(b"[{}, []]", kind=FINISHED) + forged(b"[{}, []]"),
         forged(b"[{}, []]", kind=RAISED) + forged(b"[{}, []]", kind=FINISHED),
         forged(b"[{}, []]") * 5000,
+        forged(b'[{"x": [' + b"[]," * 20_000 + b"[]]}, []]") * 20,
         forged(b'[{}, [["x", "|u1", [5000000]]]]', bytes(5_000_000)),
     ],
 )

@@ -122,6 +122,8 @@ def _is_product(part: ast.AST) -> bool:
 def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, float]]:
     """How much a class is an implementation, if it may be one; `body` is all that it needs."""
     whole = features(body)
+    if _asks_for_gradients(body):
+        whole -= {"torch"}  # A network in NumPy, whose gradients come from elsewhere.
     parts = sum(isinstance(part, ast.ClassDef) for part in body)
     methods = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
     attends = "product" in whole and (whole & {"softmax", "exp", "heads"} or {"transpose", "sqrt"} <= whole)
@@ -135,6 +137,20 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
         named = re.search("attention|attn|multihead|multi_head", node.name.lower())
         if named is None:
             yield "two-layer", _network_score(node.name.lower(), methods) + 0.3 * parts
+
+
+def _asks_for_gradients(body: Iterable[ast.stmt]) -> bool:
+    """Whether PyTorch is named in functions that make gradients, and nowhere else but in imports."""
+    makes: list[ast.AST] = []
+    others: list[ast.AST] = []
+    for node in body:
+        inside = [*node.bases, *node.body] if isinstance(node, ast.ClassDef) else [node]
+        for part in inside:
+            if isinstance(part, ast.FunctionDef) and re.search(r"back|grad", part.name, re.I):
+                makes.append(part)
+            elif not isinstance(part, ast.Import | ast.ImportFrom):
+                others.append(part)
+    return "torch" in features(makes) and "torch" not in features(others)
 
 
 def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:

@@ -60,7 +60,7 @@ def _mistakes(report: Report, words: Wording) -> list[str]:
     unwritten = [check.name for check in report.checks if check.status == "not_written"]
     if unwritten:
         made.append(words.word("not_written", names=", ".join(unwritten)))
-    return made or [words.plain("–") if report.reason else words.word("none")]
+    return made or [words.plain("–") if report.exit_code == 2 else words.word("none")]
 
 
 def _serious(report: Report) -> list[Any]:
@@ -94,12 +94,13 @@ def _commonest(reports: Sequence[Report], words: Wording) -> Iterator[str]:
 
 
 def _unchecked(reports: Sequence[Report], words: Wording) -> Iterator[str]:
-    failed = [report for report in reports if report.reason]
+    failed = [report for report in reports if report.reason or report.exit_code == 2]
     if failed:
         yield ""
         yield words.word("not_checked_files")
     for report in failed:
-        line = f"{words.plain(report.file)}: {Telling(report, words).reason()}"
+        telling = Telling(report, words)
+        line = f"{words.plain(report.file)}: {telling.reason() or telling.not_checked()}"
         yield from wrapped(line, WIDTH, "  ", "    ")
 
 

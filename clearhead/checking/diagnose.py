@@ -24,6 +24,8 @@ def diagnosed(parts: Sequence[tuple[Any, Any]]) -> Verdict:
             values = {key: value for key, value in item.items() if key not in ("id", "line")}
             verdict.add("source", Finding(item["id"], line=int(item["line"]), values=values))
     if found.get("target") == "two-layer":
+        for name, line in found.get("uses", [])[:1]:
+            verdict.add("source", Finding("ready_made", line=int(line), values={"name": name}))
         diagnose_network(parts, verdict)
     elif found.get("target") == "attention":
         diagnose_attention(parts, verdict)

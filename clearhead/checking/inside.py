@@ -7,6 +7,8 @@ from typing import Any
 from clearhead.checking import attention_run, find, network_run, source
 from clearhead.checking.factories import as_classes
 
+MOST_LINES, LONGEST_LINE, MOST_TEXT = 50_000, 500, 1 << 18
+
 
 def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     """Answer one job: the `name` of a file, its `modules`, a `target` or none, one class `only` or none."""
@@ -20,9 +22,9 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
         {
             "part": "found", "target": program.target, "class": program.name, "functions": program.functions,
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
-            "notes": read.notes, "lines": read.text.split("\n"), "cells": read.cells, "uses": uses(program),
-            "modules": {name: module.text.split("\n") for name, module in modules.items()},
-            "where": program.lines,
+            "notes": read.notes, "lines": lines(read.text), "cells": read.cells, "uses": uses(program),
+            "modules": {name: lines(module.text) for name, module in modules.items()},
+            "where": program.lines, "autograd": autograd(program),
         },
         {},
     )  # fmt: skip
@@ -34,12 +36,29 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
         run(program, read, modules, send).run()
 
 
+def lines(text: str) -> list[str]:
+    """The lines of a file as they are sent: whole files of ordinary length, and of others the beginning.
+
+    >>> lines("a = 1\\nb = 2"), len(lines("x\\n" * 100_000)), len(lines("x" * 9999)[0])
+    (['a = 1', 'b = 2'], 50000, 500)
+    """
+    left, made = MOST_TEXT, []
+    for line in text.split("\n")[:MOST_LINES]:
+        made.append(line[: min(LONGEST_LINE, left)])
+        left -= len(made[-1])
+    return made
+
+
 READY = (
     "scaled_dot_product_attention",
     "MultiheadAttention",
     "multi_head_attention_forward",
     "MLPClassifier",
 )
+# What makes gradients by itself.
+AUTOGRAD = ("torch", "autograd", "jax", "tensorflow", "tf")
+ASKS = ("backward", "grad", "value_and_grad", "vjp", "GradientTape")
+LIBRARIES = ("torch", "sklearn")
 HELPERS = (".linear", ".blas", ".machine")
 
 
@@ -51,19 +70,50 @@ def uses(program: find.Program) -> list[list[Any]]:
     >>> uses(find.Program("attention", "A", body=body))
     [['scaled_dot_product_attention', 1]]
     """
-    parts = (part for node in program.body for part in ast.walk(node))
-    named = ((_ready_made(part), part) for part in parts)
-    return [[name, getattr(part, "lineno", 0)] for name, part in named if name]
+    parts = [part for node in program.body for part in ast.walk(node)]
+    own = {name for part in parts for name in _own(part)}
+    named = ((name, part) for part in parts for name in _ready_made(part))
+    return [[name, getattr(part, "lineno", 0)] for name, part in named if name not in own]
 
 
-def _ready_made(part: ast.AST) -> str:
-    """The ready-made thing that a part of the tree names; "" if none."""
+def autograd(program: find.Program) -> int:
+    """Where a network asks a library for its gradients; 0 if nowhere.
+
+    >>> from clearhead.checking.source import read
+    >>> autograd(find.Program("two-layer", "Net", body=read("a.py", b"\\ng = torch.grad(f)").tree.body))
+    2
+    """
+    parts = [part for node in program.body for part in ast.walk(node)]
+    named = [part.lineno for part in parts if isinstance(part, ast.Name) and part.id in AUTOGRAD]
+    asked = (part for part in parts if isinstance(part, ast.Attribute) and part.attr in ASKS)
+    asks = any(not (isinstance(part.value, ast.Name) and part.value.id == "self") for part in asked)
+    return min(named, default=0) if asks and program.target == "two-layer" else 0
+
+
+def _own(part: ast.AST) -> list[str]:
+    """The names that a part of the tree gives to the learner's own work."""
+    if isinstance(part, ast.ClassDef | ast.FunctionDef):
+        return [part.name]
+    if isinstance(part, ast.ImportFrom) and _root(part.module) not in (*LIBRARIES, "clearhead"):
+        return [alias.asname or alias.name for alias in part.names]
+    return []
+
+
+def _ready_made(part: ast.AST) -> list[str]:
+    """The ready-made things that a part of the tree names."""
     if isinstance(part, ast.Attribute | ast.Name):
-        word = part.attr if isinstance(part, ast.Attribute) else part.id
-        return word if word in READY else ""
-    if isinstance(part, ast.ImportFrom):
+        words = [part.attr if isinstance(part, ast.Attribute) else part.id]
+    elif isinstance(part, ast.ImportFrom):
         # Its helpers for products are no answer.
-        modules = [part.module or ""] if not (part.module or "").endswith(HELPERS) else []
+        if _root(part.module) == "clearhead" and not (part.module or "").endswith(HELPERS):
+            return ["clearhead"]
+        words = [alias.name for alias in part.names] if _root(part.module) in LIBRARIES else []
+    elif isinstance(part, ast.Import):
+        return ["clearhead" for alias in part.names if _root(alias.name) == "clearhead"]
     else:
-        modules = [alias.name for alias in part.names] if isinstance(part, ast.Import) else []
-    return "clearhead" if any(module.partition(".")[0] == "clearhead" for module in modules) else ""
+        words = []
+    return [word for word in words if word in READY]
+
+
+def _root(module: str | None) -> str:
+    return (module or "").partition(".")[0]

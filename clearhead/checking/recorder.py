@@ -229,11 +229,12 @@ def _set_by(statement: ast.stmt) -> Iterator[str]:
 def said(error: BaseException) -> str:
     """An exception in one line.
 
-    >>> said(ValueError("no"))
-    'ValueError: no'
+    >>> said(ValueError("no")), said(ValueError("\\ud800"))
+    ('ValueError: no', 'ValueError: ?')
     """
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    text = " ".join(str(error).split())[:300]
+    text = text.encode("utf-8", "replace").decode()  # Half a surrogate can be sent nowhere.
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def line_of(error: BaseException, file: str) -> int:

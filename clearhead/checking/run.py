@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking.findings import Finding, Verdict
+from clearhead.checking.patience import TookLong, within
 from clearhead.checking.report import Report
 from clearhead.checking.submissions import Submission
 from clearhead.checking.telling import base
@@ -24,6 +25,7 @@ from clearhead.sandbox import Limits, Outcome, Worker
 
 ENTRY = "clearhead.checking.inside:answer"
 LIMITS = Limits(cpu_seconds=20, wall_seconds=30.0, answer=128 << 20)
+PATIENCE = 20.0  # Seconds in which an answer is judged; an honest one takes less than one.
 MOST_KEPT = 5000  # Reports in the cache.
 
 
@@ -180,7 +182,9 @@ def report_of(submission: Submission, outcome: Outcome, why: str = "", isolation
         report.notes = [_text(note) for note in found.get("notes", [])]
         report.cells = [(int(first), int(cell)) for first, cell in found.get("cells", [])]
         if found:
-            verdict = _verdict(outcome)
+            verdict = within(PATIENCE, _verdict, outcome)
+    except TookLong:
+        report.reason, report.reason_values = "took_long", {"seconds": f"{PATIENCE:g}"}
     except Exception as error:
         if os.environ.get("CLEARHEAD_TRACEBACK"):
             raise
@@ -232,7 +236,7 @@ def _limits(outcome: Outcome) -> dict[str, Any]:
     return {
         "detail": _one_line_of(outcome.detail), "seconds": f"{LIMITS.wall_seconds:g}",
         "cpu": LIMITS.cpu_seconds, "memory": f"{LIMITS.memory >> 30} GB",
-        "output": f"{LIMITS.output >> 20} MB",
+        "output": f"{LIMITS.output >> 20} MB", "disk": f"{LIMITS.folder_size >> 20} MB",
     }  # fmt: skip
 
 

@@ -156,9 +156,12 @@ class Telling:
         unwritten = self._names("not_written")
         if unwritten:
             sentences.append(words.word("not_written", names=", ".join(unwritten)))
-        never = [words.word(name) for name in NEVER_CHECKED]
-        names = [*self._names("not_checked"), *never]
-        return " ".join([*sentences, words.word("not_checked", names=", ".join(names))])
+        return " ".join([*sentences, self.not_checked()])
+
+    def not_checked(self) -> str:
+        """What was not looked at."""
+        never = [self.words.word(name) for name in NEVER_CHECKED]
+        return self.words.word("not_checked", names=", ".join([*self._names("not_checked"), *never]))
 
     def _names(self, status: str) -> list[str]:
         checks = sorted(self.report.checks, key=_place)

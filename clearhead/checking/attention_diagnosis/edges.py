@@ -66,9 +66,18 @@ def judge_edges(answer: AttentionAnswer, reading: Reading | None, verdict: Verdi
         if observed.get("spoiled"):
             finding = Finding("input_changed", "x", line=answer.forward_line, values={"names": "x"})
             verdict.add("output", finding)
-    for name, line in answer.found.get("uses", [])[:1]:
-        level = "note" if name == "scaled_dot_product_attention" else "error"
-        finding = Finding("ready_made", line=int(line), values={"name": name}, level=level)
+    _judge_ready_made(answer, verdict)
+
+
+def _judge_ready_made(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """What stands for the learner's own work: by its name in the source, or as it was called."""
+    named = answer.found.get("uses", [])
+    lines = {name: int(line) for name, line in reversed(named)}
+    for name in answer.understood.get("called", []):
+        lines.setdefault(name, answer.forward_line)
+    levels = {name: "note" if name == "scaled_dot_product_attention" else "error" for name in lines}
+    for name in sorted(lines, key=lambda name: levels[name])[:1]:
+        finding = Finding("ready_made", line=lines[name], values={"name": name}, level=levels[name])
         verdict.add("source", finding)
 
 

@@ -8,6 +8,7 @@ import contextlib
 from clearhead.checking.attention_run.dropped import dropped
 from clearhead.checking.attention_run.observing import Observing, Send
 from clearhead.checking.attention_run.parameters import repeated
+from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
 from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.attention_run.understanding import Understanding
@@ -53,7 +54,7 @@ class AttentionRun:
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),
-                "dropped": dropped(self.program.body),
+                "dropped": dropped(self.program.body), "called": called(self.subject.torch, observing.once),
             },
             {},
         )  # fmt: skip

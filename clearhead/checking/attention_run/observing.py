@@ -45,6 +45,11 @@ class Observing:
                 flagged._observe("flagged", seed, flag=flag)
         self._edges()
 
+    def once(self) -> Any:
+        """Call the code as it is on the first probe."""
+        seed = probes.SEEDS[0]
+        return self.subject.call(self.subject.ready(self.plain, seed), self.subject.given("self", seed))
+
     def gradients(self) -> dict[str, bool]:
         """Which parameters a loss of the output reaches."""
         with contextlib.suppress(Exception):

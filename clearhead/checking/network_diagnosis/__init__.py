@@ -6,7 +6,7 @@ from typing import Any
 from clearhead.checking.findings import Verdict
 from clearhead.checking.network_diagnosis.accuracy import judge_accuracy
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
-from clearhead.checking.network_diagnosis.backward import judge_backward
+from clearhead.checking.network_diagnosis.backward import judge_autograd, judge_backward
 from clearhead.checking.network_diagnosis.edges import judge_edges
 from clearhead.checking.network_diagnosis.failures import excuse_missing_modules, judge_failures, say_crash
 from clearhead.checking.network_diagnosis.forward import explain_forward
@@ -32,6 +32,7 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     judge_backward(answer, reading, verdict)
     if "backward" not in verdict.checks:
         _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
+    judge_autograd(answer, verdict)
     judge_penalty(answer, verdict)
     judge_training(answer, verdict)
     judge_accuracy(answer, reading, verdict)

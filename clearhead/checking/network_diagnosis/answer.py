@@ -164,5 +164,9 @@ def _agree(one: Sequence[float] | None, other: Sequence[float]) -> bool:
 
 
 def any_of(value: Any) -> bool:
-    """Whether anything of a gradient is there at all."""
-    return bool(np.any(np.abs(value) > 1e-13))
+    """Whether anything of a gradient is there at all; nan is something.
+
+    >>> any_of(np.zeros(2)), any_of(np.array([0.0, np.nan]))
+    (False, True)
+    """
+    return not np.all(np.abs(value) <= 1e-13)

@@ -58,6 +58,15 @@ def judge_backward(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     any(_Judge(answer, reading, verdict, kind, *made).judge() for made in judges)
 
 
+def judge_autograd(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """Whether a library made the gradients that were to be written."""
+    line = int(answer.found.get("autograd", 0))
+    loaded = answer.part("end")[0].get("loaded", [])
+    if "backward" in verdict.checks and (line or loaded):
+        line = line or answer.line_of("backward")
+        verdict.add("backward", Finding("gradient_by_autograd", line=line, values={"name": "backward"}))
+
+
 def _moves(answer: NetworkAnswer, kind: str) -> list[Gradients]:
     by_move = [moved(answer, kind, seed) for seed in probes.SEEDS]
     return by_move if all(by_move) else []
@@ -260,7 +269,8 @@ class _Judge:
         site = near[-1].site if near and step != f"d{role}" else made_at(answer, made, self.kinds)
         finding = at(Finding("unknown", step, values={"name": f"d{role}"}), site, answer.line_of("backward"))
         finding.expected = f"{step} = {answer.right[step].formula}"
-        finding.evidence = {"cosine": _cosine(made, values[f"d{role}"])}
+        cosine = _cosine(made, values[f"d{role}"])
+        finding.evidence = {"cosine": cosine} if np.isfinite(cosine) else {}
         finding.shown = {**self._shown(role, made), "expected": values[f"d{role}"]}
         return finding
 

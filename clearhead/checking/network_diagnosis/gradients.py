@@ -94,7 +94,8 @@ def same(answer: NetworkAnswer, made: Any, known: Any, weights: Any = None) -> f
     With `weights`, a multiple of these may have been added to it, as a penalty on them does.
     """
     made = np.asarray(made, float)
-    if made.shape != np.shape(known):
+    # Least squares of what is not finite raises, after LAPACK itself has printed.
+    if made.shape != np.shape(known) or not np.isfinite(made).all():
         return None
     if weights is not None:
         both = np.stack([np.ravel(known), np.ravel(weights)], axis=1)
@@ -180,7 +181,9 @@ def explain_gradients(
             _, arrays = first(answer.observed("backward", seed))
             known["W2_next"] = answer.by_role("after", arrays).get("W2", known["W2"])
     right, wrong = slopes(answer, reading)
-    roles = [role for role in ROLES if all(role in made for made in seen) and any_of(seen[0][role])]
+    roles = [role for role in ROLES if all(role in made for made in seen)]
+    if moved_only:  # What does not move at all is not a wrong gradient, but a missing update.
+        roles = [role for role in roles if any_of(seen[0][role])]
 
     def search(roles: Iterable[str], most: int) -> list[Explanation]:
         roles = set(roles)

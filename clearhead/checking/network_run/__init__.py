@@ -3,6 +3,8 @@
 Runs inside the sandbox. It knows no right value: it hands on what the code was given and what it made.
 """
 
+import sys
+
 from clearhead.checking import probes
 from clearhead.checking.find import Program
 from clearhead.checking.network_run.construction import construct
@@ -26,8 +28,11 @@ __all__ = ["NetworkRun", "quiet"]
 class NetworkRun:
     """One learner's network: what its functions want, and what they make of the probes."""
 
+    makers = frozenset(("torch", "autograd", "jax", "tensorflow"))  # of gradients
+
     def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
         Stub.touched.clear()
+        self.before = {*sys.modules}
         self.learner, self.send = Learner(program, source, modules), send
 
     def run(self) -> None:
@@ -66,6 +71,7 @@ class NetworkRun:
         for look in (initial, edges, differences, regularised, train):
             if look is not initial or not network.making.whole:
                 look(network, self.send)
-        self.send({"part": "end", "missed": sorted(Stub.touched)}, {})
+        loaded = sorted(self.makers & sys.modules.keys() - self.before)
+        self.send({"part": "end", "missed": sorted(Stub.touched), "loaded": loaded}, {})
         if not network.making.whole and not self._is_plain(network):
             train_whole(network.learner, network, self.send)
