@@ -4,9 +4,7 @@ Runs inside the sandbox.
 """
 
 import ast
-import math
 import sys
-import time
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import book
+from clearhead.checking.allowance import Allowance
 from clearhead.checking.find import Program
 from clearhead.checking.rewriting import RECORD, Site, rewritten
 from clearhead.checking.source import Source
@@ -46,7 +45,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self.on = False
-        self.until = math.inf  # when what runs has run long enough
+        self.allowance = Allowance()  # of what runs
         self.clear()
 
     def clear(self) -> None:
@@ -60,7 +59,7 @@ class Recorder:
         """Keep a copy of the value, if it is one of numbers; it is handed on as it is."""
         if self.on:
             self.keep(site, value)
-            if time.monotonic() > self.until:
+            if self.allowance.over:
                 raise TimeoutError
         return value
 

@@ -4,17 +4,17 @@ Runs inside the sandbox.
 """
 
 import re
-import time
 from typing import Any
 
 from clearhead.checking import probes
+from clearhead.checking.allowance import Allowance
 from clearhead.checking.attention_run.arguments import INPUTS, SIZES, constructor_ways, forward_ways
 from clearhead.checking.attention_run.settings import Settings, constants_of
 from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.binding import arguments_of, role_of
 from clearhead.checking.recorder import Loaded, line_of, said
 
-SECONDS = 8
+SECONDS = 4.0
 # What a message has in it when it was we who called wrongly, or had no such module.
 _OURS = (
     r"Stub|Settings|ModuleNotFoundError|missing \d+ required|unexpected keyword|dtype|'int' object"
@@ -31,14 +31,14 @@ class Understanding:
 
     def reached(self) -> bool:
         """Whether a way was found; the subject then knows it."""
-        deadline = time.monotonic() + SECONDS
+        allowance = Allowance(SECONDS)
         arguments = self.subject.arguments(self.loaded)
         constants = constants_of(self.loaded.source.tree)
         ways = constructor_ways(
             arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure"))
         )
         for named in ways:
-            if time.monotonic() > deadline:
+            if allowance.over:
                 break
             sizes = dict(self.subject.sizes)
             if self._is_right(named):

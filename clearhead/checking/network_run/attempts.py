@@ -1,12 +1,12 @@
 """Calling functions in every way that their arguments' names allow, to see which does not fail."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from clearhead.checking.allowance import Allowance
 from clearhead.checking.binding import bindings
 from clearhead.checking.network_run.learner import MADE, TRIES, Way
 from clearhead.checking.network_run.network import Network
@@ -45,10 +45,10 @@ def attempts(
     network: Network, wanted: Wanted, names: Sequence[str], thing: Any, values: Mapping[str, Any]
 ) -> Iterator[Attempt]:
     """Each call of the named functions that does not fail, on copies of a thing, while there is time."""
-    deadline = time.monotonic() + TRIES
+    allowance = Allowance(TRIES)
     learner = network.learner
     for way in _ways(network, wanted, names, values):
-        if time.monotonic() > deadline:
+        if allowance.over:
             return
         copy = cloned(thing)
         # Parameters that are handed over are those of this copy.

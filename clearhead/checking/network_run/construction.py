@@ -1,7 +1,6 @@
 """Finding out how an instance is made, and where its parameters lie."""
 
 import itertools
-import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
+from clearhead.checking.allowance import Allowance
 from clearhead.checking.binding import bindings
 from clearhead.checking.contents import arrays_in, said_path, shape_of
 from clearhead.checking.network_run.learner import LABELS, TRIES, Learner
@@ -64,7 +64,7 @@ class _Search:
         self.spare: Built | None = None  # weights of nothing but zeros
         self.other: Built | None = None  # of other sizes
         self.fails = False  # whether the class itself cannot be made
-        self.deadline = time.monotonic() + TRIES
+        self.allowance = Allowance(TRIES)
 
     def of_wanted_sizes(self) -> Built | None:
         for constructor in self._constructors():
@@ -72,7 +72,7 @@ class _Search:
                 built = self._by(function, constructor, pool)
                 if built is not None:
                     return built
-                if (self.fails and self.other is None) or time.monotonic() > self.deadline:
+                if (self.fails and self.other is None) or self.allowance.over:
                     break
         return None
 
@@ -137,7 +137,7 @@ class _Search:
     def _by(self, function: str, constructor: dict[str, str], pool: Sequence[str]) -> Built | None:
         """What one function makes that is of the wanted sizes; anything else is kept for later."""
         for binding in self._bindings(function, pool) if function else ({},):
-            if time.monotonic() > self.deadline:
+            if self.allowance.over:
                 return None
             making = Making(function, binding, constructor)
             self.fails = False

@@ -5,8 +5,6 @@ Either its own training function is called, or its top level is run, with our ex
 
 import functools
 import itertools
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -14,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearhead.checking import probes
+from clearhead.checking.allowance import Allowance
 from clearhead.checking.binding import bindings, call
 from clearhead.checking.network_run.construction import OPTIONAL, POOL, Built
 from clearhead.checking.network_run.learner import LABELS, Learner
@@ -61,10 +60,10 @@ class Trial(NamedTuple):
 
 def train_whole(learner: Learner, network: Network | None, send: Send) -> Trial | None:
     """Send the records of the first training that runs, on the examples of each seed; it is returned."""
-    deadline = time.monotonic() + MOST * SECONDS
+    allowance = Allowance(MOST * SECONDS)
     recorder = learner.recorder
     for trial in _trials(learner, network):
-        if time.monotonic() > deadline:
+        if allowance.over:
             break
         sizes = _trained(recorder, trial)
         for seed in probes.SEEDS if sizes else ():
@@ -106,7 +105,7 @@ def _trained(recorder: Recorder, trial: Trial) -> Sizes:
 def recorded(recorder: Recorder, run: Callable[[], Any]) -> bool:
     """Run and record; whether it did not end in an exception, other than for want of time."""
     recorder.clear()
-    recorder.on, recorder.until = True, time.monotonic() + SECONDS
+    recorder.on, recorder.allowance = True, Allowance(SECONDS)
     seed_all()
     try:
         with quiet():
@@ -116,7 +115,7 @@ def recorded(recorder: Recorder, run: Callable[[], Any]) -> bool:
     except (Exception, SystemExit):
         return False
     finally:
-        recorder.on, recorder.until = False, math.inf
+        recorder.on, recorder.allowance = False, Allowance()
     return True
 
 
