@@ -1069,3 +1069,13 @@ done = 1
     assert script.names["done"] == 1
     assert "net" not in script.names
     assert not marker.exists()
+
+
+def test_annotations_are_not_evaluated():
+    text = NETWORK.replace("def backward(self, X, Y, y):", "def backward(self, X, Y, y) -> Net | None:")
+    text = "from __future__ import annotations\n" + text.replace(
+        '    """다층 신경망"""\n', "    rate: Later = 1\n"
+    )
+    verdict = verdict_of(text + "\nclass Later: pass\n")
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
