@@ -1079,3 +1079,53 @@ def test_annotations_are_not_evaluated():
     verdict = verdict_of(text + "\nclass Later: pass\n")
     assert errors(verdict) == []
     assert verdict.checks["backward"].status == "pass"
+
+
+LISTED = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out, alpha=0.5, learning_rate_init=0.1):
+        self.alpha, self.learning_rate_init = alpha, learning_rate_init
+        self.coefs = []
+        self.intercepts = []
+        for rows, columns in ((n_in, n_hidden), (n_hidden, n_out)):
+            self.coefs.append(np.random.randn(rows, columns) / np.sqrt(rows))
+            self.intercepts.append(np.zeros(columns))
+
+    def forward(self, X):
+        h = 1 / (1 + np.exp(-(X @ self.coefs[0] + self.intercepts[0])))
+        scores = h @ self.coefs[1] + self.intercepts[1]
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return h, powers / powers.sum(axis=1, keepdims=True)
+
+    def loss(self, y, Y):
+        return -np.sum(Y * np.log(y + 1e-12)) / len(Y) + self.alpha / 2 * sum((w**2).sum() for w in self.coefs)
+
+    def backward(self, X, Y):
+        h, y = self.forward(X)
+        coef_grads, intercept_grads = [None, None], [None, None]
+        delta = y - Y
+        coef_grads[1] = h.T @ delta / len(X) + self.alpha * self.coefs[1]
+        intercept_grads[1] = np.mean(delta, axis=0)
+        delta = delta @ self.coefs[1].T * h * (1 - h)
+        coef_grads[0] = X.T @ delta / len(X) + self.alpha * self.coefs[0]
+        intercept_grads[0] = np.mean(delta, axis=0)
+        return self.loss(y, Y), coef_grads, intercept_grads
+
+    def step(self, X, Y):
+        loss, coef_grads, intercept_grads = self.backward(X, Y)
+        for i in range(2):
+            self.coefs[i] -= self.learning_rate_init * coef_grads[i]
+            self.intercepts[i] -= self.learning_rate_init * intercept_grads[i]
+        return loss
+"""
+
+
+def test_alpha_beside_a_learning_rate_is_the_strength_of_a_penalty():
+    verdict = verdict_of(LISTED)
+    assert errors(verdict) == []
+    assert {verdict.checks[name].status for name in ("compute_loss", "backward", "train_step")} == {"pass"}
+    twice = verdict_of(LISTED.replace("+ self.alpha * self", "+ 2 * self.alpha * self"))
+    assert errors(twice) == ["regularisation_gradient"]

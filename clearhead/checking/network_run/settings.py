@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from clearhead.checking.binding import role_of
+from clearhead.checking.binding import role_of, strengths
 from clearhead.checking.subject import Configuration
 
 _REG = re.compile(r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)", re.I)
@@ -21,7 +21,8 @@ def set_rate(thing: Any, rate: float) -> None:
     >>> thing
     namespace(learning_rate=0.5, layers=2)
     """
-    for key in _numbers(thing, lambda name: role_of(name) == "lr"):
+    pulling = strengths(_held(thing))
+    for key in _numbers(thing, lambda name: role_of(name) == "lr" and name not in pulling):
         setattr(thing, key, rate)
 
 
@@ -37,7 +38,8 @@ def set_strength(thing: Any, reg: float) -> bool:
     configurations = [value for value in _held(thing).values() if isinstance(value, Configuration)]
     for configuration in configurations:
         configuration.strengthen(reg)
-    keys = list(_numbers(thing, _REG.fullmatch))
+    pulling = strengths(_held(thing))
+    keys = list(_numbers(thing, lambda name: name in pulling or _REG.fullmatch(name)))
     for key in keys:
         setattr(thing, key, reg)
     return bool(configurations or keys)
