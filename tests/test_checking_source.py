@@ -1129,3 +1129,9 @@ def test_alpha_beside_a_learning_rate_is_the_strength_of_a_penalty():
     assert {verdict.checks[name].status for name in ("compute_loss", "backward", "train_step")} == {"pass"}
     twice = verdict_of(LISTED.replace("+ self.alpha * self", "+ 2 * self.alpha * self"))
     assert errors(twice) == ["regularisation_gradient"]
+
+
+def test_parameters_that_are_appended_to_a_list_are_made_where_they_are():
+    text = LISTED.replace("/ np.sqrt(rows)", "/ rows")
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_not_xavier")
+    assert "self.coefs.append(" in text.split("\n")[finding.line - 1]

@@ -153,7 +153,8 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
 
 def _given(word: str) -> Iterator[str]:
     """How a name is given a value."""
-    yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*None\b)"
+    yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*(None\b|\[\]|list\(\)))"
+    yield rf"(?<![\w.'\"])(self\.)?{word}\.append\("
     yield rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)"
     yield rf"\b{word}\b\s*=(?!=|\s*None\b)"
 
