@@ -1135,3 +1135,12 @@ def test_parameters_that_are_appended_to_a_list_are_made_where_they_are():
     text = LISTED.replace("/ np.sqrt(rows)", "/ rows")
     finding = next(f for f in verdict_of(text).findings if f.id == "init_not_xavier")
     assert "self.coefs.append(" in text.split("\n")[finding.line - 1]
+
+
+def test_one_number_among_the_gradients_of_biases_is_a_scalar_one():
+    text = LISTED.replace(
+        "intercept_grads[1] = np.mean(delta, axis=0)", "intercept_grads[1] = np.mean(delta)"
+    )
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["bias_gradient_scalar"]
+    assert "np.mean(delta)" in text.split("\n")[verdict.findings[0].line - 1]
