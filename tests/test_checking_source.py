@@ -1144,3 +1144,44 @@ def test_one_number_among_the_gradients_of_biases_is_a_scalar_one():
     verdict = verdict_of(text)
     assert errors(verdict) == ["bias_gradient_scalar"]
     assert "np.mean(delta)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+UNTOLD = """\
+import numpy as np
+
+
+class Gk:
+    def __init__(self, pa, pb, pc):
+        self.u = np.random.randn(pa, pb) / np.sqrt(pa)
+        self.v = np.zeros(pb)
+        self.s = np.random.randn(pb, pc) / np.sqrt(pb)
+        self.t = np.zeros(pc)
+
+    def fk(self, za, zb=None):
+        '''Scores, or with labels the softmax loss and its gradients.'''
+        zc = 1 / (1 + np.exp(-(za @ self.u + self.v)))
+        zd = zc @ self.s + self.t
+        if zb is None:
+            return zd
+        ze = np.exp(zd - zd.max(axis=1, keepdims=True))
+        zf = ze / ze.sum(axis=1, keepdims=True)
+        zg = -np.mean(np.log(zf[np.arange(len(za)), zb] + 1e-12))
+        zf[np.arange(len(za)), zb] -= 1
+        zf /= len(za)
+        zh = zf @ self.s.T * zc * (1 - zc)
+        return zg, [za.T @ zh, zh.sum(0), zc.T @ zf, zf.sum(0)]
+
+    def gk(self, za, zb, zi=5, zj=50):
+        for _ in range(zi):
+            zk = np.random.permutation(len(za))
+            for zl in range(0, len(za), zj):
+                zm = zk[zl:zl + zj]
+                zg, zn = self.fk(za[zm], zb[zm])
+                for zo, zp in zip((self.u, self.v, self.s, self.t), zn):
+                    zo -= 0.1 * zp
+        return zg
+"""
+
+
+def test_a_softmax_is_seen_where_an_update_shuffles_its_examples():
+    assert errors(verdict_of(UNTOLD)) == []

@@ -94,7 +94,8 @@ class NetworkAnswer(Answer):
             if (data["kind"], data["seed"]) == (kind, seed) and _agree(plain.get("out"), data["out"]):
                 records = Records.of(data["records"], self.understood["sites"], arrays)
                 known = self.values[probes.SEEDS.index(seed)]["X"]
-                yield in_order(records, known) if kind == "once" and not data.get("as_seen") else records
+                is_training = kind in ("step", "once") and not data.get("as_seen")
+                yield in_order(records, known) if is_training else records
 
     def by_role(self, name: str, arrays: Mapping[str, Any]) -> Values:
         """The parameters among arrays that were sent under a name, in our layout."""
