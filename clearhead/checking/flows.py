@@ -4,7 +4,7 @@ Runs inside the sandbox.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Path = tuple[Any, ...]
@@ -46,32 +46,68 @@ def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[C
     return calls
 
 
-def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, set[str]]:
+def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, dict[str, str]]:
     """By function the arguments that it, or what it hands them to, takes apart: examples and their labels.
 
-    >>> pairs_in(ast.parse("def loss(w, batch):\\n    x, t = batch"), [])
-    {'loss': {'batch'}}
+    A "pair" is one of both, "pairs" are many, each of one example.
+
+    >>> code = "def loss(w, batch):\\n    x, t = batch\\ndef fit(s):\\n    for x, t in s: pass"
+    >>> pairs_in(ast.parse(code), [])
+    {'loss': {'batch': 'pair'}, 'fit': {'s': 'pairs'}}
     """
     definitions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     arguments = {node.name: _arguments(node) for node in definitions}
+    origins = {node.name: dict(filter(None, map(_part_of, ast.walk(node)))) for node in definitions}
+
+    def handed(function: str, taken: Iterable[tuple[str, str]]) -> dict[str, str]:
+        roles = {_first_name(name, origins.get(function, {})): role for name, role in taken}
+        return {name: role for name, role in roles.items() if name in arguments.get(function, ())}
+
     found = {
-        node.name: set(filter(None, map(_taken_apart, ast.walk(node)))) & arguments[node.name]
-        for node in definitions
+        node.name: handed(node.name, filter(None, map(_taken_apart, ast.walk(node)))) for node in definitions
     }
     for _ in range(_DEEPEST):
         for call in calls:
-            pairs = found.get(call.function, set())
-            handed = {origin.variable for name, origin in call.origins.items() if name in pairs}
-            found.setdefault(call.caller, set()).update(handed & arguments.get(call.caller, set()))
+            roles = found.get(call.function, {})
+            given = [(origin.variable, roles[name]) for name, origin in call.origins.items() if name in roles]
+            found[call.caller] = {**handed(call.caller, given), **found.get(call.caller, {})}
     return found
 
 
-def _taken_apart(part: ast.AST) -> str:
-    """The name of a thing of which a statement gives two parts a name each; "" if it does not."""
-    if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Name):
-        return ""
-    target = part.targets[0]
-    return part.value.id if isinstance(target, ast.Tuple) and len(target.elts) == 2 else ""
+def _taken_apart(part: ast.AST) -> tuple[str, str] | None:
+    """The name of a thing whose two parts, or those of all that it holds, get a name each; and its role."""
+    if isinstance(part, ast.Assign):
+        target, value, role = part.targets[0], part.value, "pair"
+    elif isinstance(part, ast.For | ast.comprehension):
+        target, value, role = part.target, part.iter, "pairs"
+    else:
+        return None
+    is_pair = isinstance(target, ast.Tuple) and len(target.elts) == 2
+    return (value.id, role) if is_pair and isinstance(value, ast.Name) else None
+
+
+def _part_of(part: ast.AST) -> tuple[str, str] | None:
+    """A name, and that of the list which it is, or of which it is a part."""
+    if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name):
+        target, value = part.targets[0], part.value
+    elif isinstance(part, ast.For) and isinstance(part.target, ast.Name):
+        target, value = part.target, part.iter
+    else:
+        return None
+    if isinstance(value, ast.ListComp):
+        value = value.elt
+    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "list" and value.args:
+        value = value.args[0]
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Slice):
+        value = value.value
+    return (target.id, value.id) if isinstance(value, ast.Name) else None
+
+
+def _first_name(name: str, origins: Mapping[str, str]) -> str:
+    """The name of the list that a name is a part of, be it through others."""
+    for _ in range(_DEEPEST):
+        name = origins.get(name, name)
+    return name
 
 
 def _arguments(node: ast.FunctionDef) -> set[str]:

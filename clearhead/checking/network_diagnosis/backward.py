@@ -117,6 +117,8 @@ class _Judge:
         found, lost = self._explained()
         self.explanation = max(found, key=self._rank)
         as_its_loss = consistent(answer, self.seen[0])
+        if lost and answer.one_by_one:  # Each of the examples may have moved the parameters.
+            return False
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
             verdict.check("backward", "not_checked", "not_understood")

@@ -83,6 +83,8 @@ class _Judge:
 
     def averages(self) -> None:
         """Gradients that are sums, or that are divided by the number of examples twice."""
+        if self.N == 1:
+            return
         for identity, wanted in (
             ("gradient_not_averaged", float(self.N)),
             ("gradient_averaged_twice", 1 / self.N),

@@ -63,10 +63,10 @@ def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:
             _say_missing(answer, verdict, kind)
     for data, _ in answer.parts.get("failed", []):
         if data["seed"] == probes.SEEDS[0] and (data["kind"] in CHECKS or data["kind"] == "once"):
-            _say_fallen(verdict, CHECKS.get(data["kind"], "train"), data)
+            _say_fallen(answer, verdict, CHECKS.get(data["kind"], "train"), data)
     for data, _ in answer.parts.get("trained", []):
         if data["message"]:
-            _say_fallen(verdict, "train", data)
+            _say_fallen(answer, verdict, "train", data)
 
 
 def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
@@ -80,7 +80,7 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(verdict)):
+    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(answer, verdict)):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
@@ -89,18 +89,20 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.add(name, Finding("crash", line=crash["line"], values=values))
 
 
-def _is_guessed(verdict: Verdict) -> bool:
-    """Whether there is no forward pass that was understood, so that others may have been called wrongly."""
+def _is_guessed(answer: NetworkAnswer, verdict: Verdict) -> bool:
+    """Whether no forward pass of many examples is known, so that others may have been called wrongly."""
+    if answer.one_by_one:
+        return True
     forward = verdict.checks.get("forward")
     return forward is not None and forward.status == "not_checked"
 
 
-def _say_fallen(verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
+def _say_fallen(answer: NetworkAnswer, verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
     message = data["message"]
     if (
         not data.get("sure", True)
         or re.search(_FORM, message)
-        or (name != "forward" and _is_guessed(verdict))
+        or (name != "forward" and _is_guessed(answer, verdict))
     ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking.binding import bindings
-from clearhead.checking.network_run.learner import MADE, TRIES, Way
+from clearhead.checking.network_run.learner import MADE, PAIRS, TRIES, Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.subject import cloned, seed_all
 
@@ -83,7 +83,7 @@ def _handed(handed: Mapping[str, str], named: Mapping[str, str], values: Mapping
     known = {
         name: role
         for name, role in handed.items()
-        if role in values or role in ("Y", "pair") or role.startswith(MADE)
+        if role in values or role in ("Y", *PAIRS) or role.startswith(MADE)
     }
     return {
         name: named[name] if name in named and values.get(named[name]) is values.get(role, name) else role

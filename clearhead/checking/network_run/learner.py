@@ -17,6 +17,7 @@ from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
+PAIRS = ("pair", "pairs", "pairs_val")  # roles of examples with their labels
 MADE = "made "  # begins the roles of instances of the learner's own classes
 TRIES = 4.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.
@@ -34,9 +35,9 @@ class Way:
 
     @property
     def roles(self) -> set[str]:
-        """What the function is given; a pair, and what is made for it, has examples with their labels."""
+        """What the function is given; pairs, and what is made for it, have examples with their labels."""
         roles = set(self.binding.values())
-        whole = any(role == "pair" or role.startswith(MADE) for role in roles)
+        whole = any(role in PAIRS or role.startswith(MADE) for role in roles)
         return roles | {"X", "Y"} if whole else roles
 
 

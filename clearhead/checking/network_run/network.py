@@ -14,11 +14,12 @@ from clearhead.checking.contents import arrays_in, flat, parts_of, said_path, sh
 from clearhead.checking.flows import Origin
 from clearhead.checking.network_run.construction import Built
 from clearhead.checking.network_run.learner import LABELS, MADE, Learner, Way
-from clearhead.checking.network_run.making import forms_of_labels, turned
+from clearhead.checking.network_run.making import forms_of_labels, pairs, turned
 from clearhead.checking.network_run.pool import gradients_of, values_of
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet
 
+_NO_PAIRS = ("params", "grads", "shape")  # what lists of pairs are where names say it
 COMPANION = ("params", "lr", "X", "Y", "batch", "reg", "epochs")  # what an instance beside a network may want
 
 
@@ -113,7 +114,7 @@ class Network:
     def call(self, thing: Any, way: Way, values: Mapping[str, Any]) -> Any:
         """What a function makes of values, called in one of its ways."""
         with quiet():
-            known = {**values, "pair": (values.get("X"), values.get("Y"))}
+            known = {**values, **pairs(values, self.plan.columns)}
             for role in way.binding.values():
                 if role.startswith(MADE):
                     known[role] = self._companion(role.removeprefix(MADE), thing, known)
@@ -143,7 +144,8 @@ class Network:
 
     def handed(self, name: str) -> dict[str, str]:
         """The roles of what the learner's own code hands to a function, by the first call that tells."""
-        known: dict[str, str] = dict.fromkeys(self.learner.pairs.get(name, ()), "pair")
+        taken_apart = self.learner.pairs.get(name, {})
+        known = {argument: role for argument, role in taken_apart.items() if role == "pair"}
         for argument, kind in self.learner.program.companions.get(name, {}).items():
             known[argument] = f"{MADE}{kind}"
         for call_ in self.learner.calls:
@@ -151,6 +153,9 @@ class Network:
                 role = self._role(origin, call_.scope)
                 if role:
                     known.setdefault(argument, role)
+        for own in self.learner.arguments(name):
+            if taken_apart.get(own.name) == "pairs" and own.role not in _NO_PAIRS:
+                known.setdefault(own.name, "pairs" if own.required else "pairs_val")
         return known
 
     def _role(self, origin: Origin, scope: int) -> str:
