@@ -1273,3 +1273,69 @@ def test_lists_of_examples_with_their_labels_are_handed_to_what_goes_through_the
         ALONE + IN_LISTS.replace("len(data), batch_size)]", "len(data) - batch_size + 1, batch_size)]")
     )
     assert "last_batch_dropped" in last.ids("note")
+
+
+LAYERED = """\
+import numpy as np
+
+
+class Linear:
+    def __init__(self, rows, columns):
+        self.weight = np.random.randn(rows, columns) / np.sqrt(rows)
+        self.bias_terms = np.zeros(columns)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight + self.bias_terms
+
+    def backward(self, grad):
+        self.grad_weight = self.x.T @ grad
+        self.grad_bias = grad.sum(axis=0)
+        return grad @ self.weight.T
+
+
+class Sigmoid:
+    def forward(self, x):
+        self.out = 1 / (1 + np.exp(-x))
+        return self.out
+
+    def backward(self, grad):
+        return grad * self.out * (1 - self.out)
+
+
+class SoftmaxLoss:
+    def forward(self, scores, targets):
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        self.probs, self.targets = powers / powers.sum(axis=1, keepdims=True), targets
+        return -np.sum(targets * np.log(self.probs + 1e-12)) / len(targets)
+
+    def backward(self):
+        return (self.probs - self.targets) / len(self.targets)
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.layers = [Linear(n_in, n_hidden), Sigmoid(), Linear(n_hidden, n_out)]
+        self.criterion = SoftmaxLoss()
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def loss(self, x, y):
+        return self.criterion.forward(self.forward(x), y)
+
+    def backward(self):
+        grad = self.criterion.backward()
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+"""
+
+
+def test_a_method_that_a_class_of_the_file_nearly_has_is_misspelt():
+    text = LAYERED.replace("grad = self.criterion.backward()", "grad = self.criterion.backwrad()")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["method_misspelt"]
+    assert "backwrad" in text.split("\n")[verdict.findings[0].line - 1]
+    assert verdict.findings[0].values["meant"] == "backward"

@@ -1,5 +1,6 @@
 """Functions of a network that are not there, not written yet, or end in an exception."""
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ EXPLAIN = frozenset(
      "bias_gradient_wrong_axis", "bias_gradient_scalar", "cache_aliases_parameters")
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
+CLOSE = 0.8  # how near a name comes to the one that is meant
 _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
@@ -35,8 +37,7 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif message and not crash.get("sure"):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif message:
-        values = {"message": message, "function": crash.get("function", "")}
-        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+        verdict.add(name, _crash(answer, crash["line"], message, crash.get("function", "")))
     elif _are_of_asked_sizes(crash.get("shapes", ())):
         verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
     elif crash:
@@ -85,8 +86,18 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
     else:
-        values = {"message": message, "function": function}
-        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+        verdict.add(name, _crash(answer, crash["line"], message, function))
+
+
+def _crash(answer: NetworkAnswer, line: int, message: str, function: str) -> Finding:
+    """What an exception tells: of a method that one of the file's classes does not have, which is meant."""
+    missed = re.search(r"'(\w+)' object has no attribute '(\w+)'", message)
+    methods = [key.rpartition(".") for key in answer.found.get("where", {})]
+    if missed and missed[1] in (owner for owner, *_ in methods):
+        known = [name for owner, _, name in methods if owner]
+        for meant in difflib.get_close_matches(missed[2], known, 1, CLOSE):
+            return Finding("method_misspelt", line=line, values={"name": missed[2], "meant": meant})
+    return Finding("crash", line=line, values={"message": message, "function": function})
 
 
 def _is_guessed(answer: NetworkAnswer, verdict: Verdict) -> bool:
@@ -106,7 +117,7 @@ def _say_fallen(answer: NetworkAnswer, verdict: Verdict, name: str, data: Mappin
     ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:
-        verdict.add(name, Finding("crash", line=data["line"], values={"message": message, "function": name}))
+        verdict.add(name, _crash(answer, data["line"], message, name))
 
 
 def excuse_missing_modules(answer: NetworkAnswer, verdict: Verdict) -> None:
