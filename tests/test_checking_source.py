@@ -1339,3 +1339,10 @@ def test_a_method_that_a_class_of_the_file_nearly_has_is_misspelt():
     assert errors(verdict) == ["method_misspelt"]
     assert "backwrad" in text.split("\n")[verdict.findings[0].line - 1]
     assert verdict.findings[0].values["meant"] == "backward"
+
+
+def test_a_bias_of_another_length_is_known_by_how_its_name_begins():
+    text = NETWORK.replace("self.b1", "self.b_hidden").replace("np.zeros(n_hidden)", "np.zeros(n_in)")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["init_shape_wrong"]
+    assert "np.zeros(n_in)" in text.split("\n")[verdict.findings[0].line - 1]
