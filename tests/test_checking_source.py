@@ -1346,3 +1346,10 @@ def test_a_bias_of_another_length_is_known_by_how_its_name_begins():
     verdict = verdict_of(text)
     assert errors(verdict) == ["init_shape_wrong"]
     assert "np.zeros(n_in)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_gradients_are_made_of_what_the_loss_has_kept():
+    assert verdict_of(LAYERED).checks["backward"].status == "pass"
+    wrong = verdict_of(LAYERED.replace("grad.sum(axis=0)", "grad.sum(axis=1)"))
+    assert errors(wrong) == ["bias_gradient_wrong_axis"]
+    assert wrong.checks["backward"].values["wrong"] == "db1 and db2"

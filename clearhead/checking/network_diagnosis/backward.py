@@ -277,7 +277,7 @@ class _Judge:
     def _sum_up(self) -> None:
         """Which gradients are wrong, and which are right."""
         failed = [f for f in self.verdict.findings if f.severity == "error" and f.step in REACH]
-        reached = {role for finding in failed for role in REACH[finding.step].split()}
+        reached = {role for finding in failed for role in REACH[finding.step].split()} | {*self.misshapen}
         roles = [role for role in ROLES if role in self.seen[0] or role in self.misshapen]
         bad, good = ([r for r in roles if (r in reached) is wrong] for wrong in (True, False))
         if not failed:

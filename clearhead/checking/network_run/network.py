@@ -63,12 +63,18 @@ class Network:
         return thing, self.values(drawn, thing)
 
     def after(self, kind: str, seed: int) -> tuple[Any, dict[str, Any]]:
-        """An instance after its forward (and backward) pass, with what these returned; "new": neither."""
+        """An instance after its forward pass, its loss and its backward pass, up to one kind of these.
+
+        With it what they returned; "new" is before all of them.
+        """
         thing, values = self.ready(seed)
+        way = self.plan.way("backward") if kind == "backward" else None
         try:
-            if kind in ("forward", "backward") and "forward" in self.plan.ways:
+            if kind != "new" and "forward" in self.plan.ways:
                 self.forward(thing, values)
-            if kind == "backward" and (way := self.plan.way("backward")):
+            if "loss" in (kind, way.before if way else "") and (loss := self.plan.way("loss")):
+                self.call(thing, loss, {**values, "Y": values[loss.labels]})
+            if way:
                 made = self.call(thing, way, {**values, "Y": values[way.labels]})
                 gradients = {**gradients_of(made, self.slots.shapes), **_by_path("backward", made)}
                 values = {**gradients, **values, "grads": made}
