@@ -1353,3 +1353,9 @@ def test_gradients_are_made_of_what_the_loss_has_kept():
     wrong = verdict_of(LAYERED.replace("grad.sum(axis=0)", "grad.sum(axis=1)"))
     assert errors(wrong) == ["bias_gradient_wrong_axis"]
     assert wrong.checks["backward"].values["wrong"] == "db1 and db2"
+
+
+def test_weights_that_do_not_follow_each_other_are_said_at_the_first_one():
+    text = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_shape_wrong")
+    assert (finding.variable, finding.line) == ("self.W1", 8)

@@ -9,6 +9,7 @@ from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.findings import Check, Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+from clearhead.checking.network_diagnosis.initial import given
 
 CHECKS = {
     "forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step",
@@ -39,16 +40,24 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif message:
         verdict.add(name, _crash(answer, crash["line"], message, crash.get("function", "")))
     elif _are_of_asked_sizes(crash.get("shapes", ())):
-        verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
+        finding = Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]})
+        finding.variable = next(str(path) for path, shape in crash["shapes"] if _is_weight(shape))
+        patterns = given("".join(re.findall(r"[^\W\d]\w*", finding.variable)[-1:]))
+        finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
+        verdict.add(name, finding)
     elif crash:
         verdict.check(name, "not_checked", "not_understood")
 
 
 def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
     """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
-    weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
+    weights = [shape for _, shape in shapes if _is_weight(shape)]
     asked = {probes.NETWORK[letter] for letter in "DHC"}
     return len(weights) == 2 and all(set(shape) <= asked for shape in weights) and not _fit(*weights)
+
+
+def _is_weight(shape: Sequence[int]) -> bool:
+    return len(shape) == 2 and min(shape) > 1
 
 
 def _fit(first: Sequence[int], second: Sequence[int]) -> bool:

@@ -141,9 +141,9 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
     for role in answer.understood.get("paths", {}):
         words = [w for w in re.findall(r"[^\W\d]\w*", answer.path(role)) if w not in ("self", "params")]
         # Not another name makes it; what holds it is made before it.
-        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in _given(word)]
+        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in given(word)]
         patterns += [
-            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in _given(word)
+            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in given(word)
         ]
         line = next(filter(None, map(answer.lines.first, patterns)), 0)
         if line:
@@ -151,8 +151,8 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
     return lines
 
 
-def _given(word: str) -> Iterator[str]:
-    """How a name is given a value."""
+def given(word: str) -> Iterator[str]:
+    """Patterns of how a name is given a value."""
     yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*(None\b|\[\]|list\(\)))"
     yield rf"(?<![\w.'\"])(self\.)?{word}\.append\("
     yield rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)"
