@@ -1359,3 +1359,12 @@ def test_weights_that_do_not_follow_each_other_are_said_at_the_first_one():
     text = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)")
     finding = next(f for f in verdict_of(text).findings if f.id == "init_shape_wrong")
     assert (finding.variable, finding.line) == ("self.W1", 8)
+
+
+def test_a_remark_that_names_the_penalty_is_not_where_it_is_added():
+    text = LISTED.replace("+ self.alpha * self", "+ 2 * self.alpha * self").replace(
+        "        h, y = self.forward(X)\n",
+        '        """Gradients - with the penalty alpha."""\n        h, y = self.forward(X)\n',
+    )
+    finding = next(f for f in verdict_of(text).findings if f.id == "regularisation_gradient")
+    assert "2 * self.alpha" in text.split("\n")[finding.line - 1]
