@@ -1,6 +1,5 @@
 """What is wrong in a network's gradients: in which step, by which factor, and in the update."""
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -188,24 +187,16 @@ class _Judge:
 
     def _nothing_named(self, role: str, size: int) -> Site | None:
         """Where what is as good as zero, of a size, is named as the gradient of a parameter."""
-        places = [
-            [
-                r.site
-                for r in self.answer.records(kind).all
-                if r.site.kind != "argument"
-                and r.value.size == size
-                and r.value.ndim < 3
-                and not any_of(r.value)
-            ]
-            for kind in self.kinds
-        ]
+        records = self.answer.records(*self.kinds).all
+        nothing = (r for r in records if r.value.size == size and r.value.ndim < 3 and not any_of(r.value))
+        sites = [r.site for r in nothing if r.site.kind != "argument"]
         for pattern in (rf"{role[0]}\w*{role[1]}", role[0]):
-            for site in itertools.chain(*places):
+            for site in sites:
                 if re.search(pattern, site.target, re.I):
                     return site
-        return next(
-            (site for sites in places for site in sites[::-1] if site.target not in ("", "return")), None
-        )
+        backward = self.answer.functions.get("backward", "")
+        within = [site for site in sites if site.function.rpartition(".")[2] == backward]
+        return next(iter((within or sites)[::-1]), None)
 
     def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
