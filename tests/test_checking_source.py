@@ -1368,3 +1368,24 @@ def test_a_remark_that_names_the_penalty_is_not_where_it_is_added():
     )
     finding = next(f for f in verdict_of(text).findings if f.id == "regularisation_gradient")
     assert "2 * self.alpha" in text.split("\n")[finding.line - 1]
+
+
+def test_epochs_that_an_instance_keeps_are_what_training_should_see():
+    text = (
+        LISTED.replace("alpha=0.5,", "alpha=0.5, max_iter=7, batch_size=3,").replace(
+            "        self.coefs = []",
+            "        self.max_iter, self.batch_size = max_iter, batch_size\n        self.coefs = []",
+        )
+        + """
+    def fit(self, X, Y):
+        for _ in range(self.max_iter):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), self.batch_size):
+                rows = order[start:start + self.batch_size]
+                self.step(X[rows], Y[rows])
+        return self
+"""
+    )
+    assert errors(verdict_of(text)) == []
+    early = verdict_of(text.replace("        return self\n", "            return self\n"))
+    assert errors(early) == ["train_returns_early"]

@@ -26,11 +26,14 @@ def set_rate(thing: Any, rate: float) -> None:
         setattr(thing, key, rate)
 
 
-def set_amounts(thing: Any, epochs: int, batch: int) -> None:
-    """Give an instance the number of epochs and the size of a batch that the probe wants."""
-    for pattern, amount in ((_EPOCHS, epochs), (_BATCH, batch)):
+def set_amounts(thing: Any, epochs: int, batch: int) -> set[str]:
+    """Give an instance the number of epochs and the size of a batch that the probe wants; those it has."""
+    known = set()
+    for role, pattern, amount in (("epochs", _EPOCHS, epochs), ("batch", _BATCH, batch)):
         for key in _numbers(thing, pattern.fullmatch, int):
             setattr(thing, key, amount)
+            known.add(role)
+    return known
 
 
 def set_strength(thing: Any, reg: float) -> bool:

@@ -38,7 +38,7 @@ def train(network: Network, send: Send) -> None:
         thing, values = network.ready(seed)
         values |= examples(network, seed, epochs, batch)
         values["Y"] = values[way.labels]
-        set_amounts(thing, epochs, batch)
+        own = set_amounts(thing, epochs, batch)
         before = network.slots.get(cloned(thing))
         given = {role: np.array(values[role]) for role in ("X", "Y")}
         recorder.clear()
@@ -56,4 +56,7 @@ def train(network: Network, send: Send) -> None:
     arrays |= parameters("after", network.updated(thing, made))
     spoiled = [role for role in given if not np.array_equal(given[role], values[role])]
     data = {"epochs": epochs, "batch": batch, "message": message, "line": line, "spoiled": spoiled}
-    send({"part": "trained", "seed": seed, "roles": sorted(way.binding.values()), **data, **meta}, arrays)
+    send(
+        {"part": "trained", "seed": seed, "roles": sorted({*way.binding.values(), *own}), **data, **meta},
+        arrays,
+    )
