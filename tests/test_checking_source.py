@@ -1389,3 +1389,42 @@ def test_epochs_that_an_instance_keeps_are_what_training_should_see():
     assert errors(verdict_of(text)) == []
     early = verdict_of(text.replace("        return self\n", "            return self\n"))
     assert errors(early) == ["train_returns_early"]
+
+
+BRANCHING = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, D, H, C):
+        self.params = {"W1": np.random.randn(D, H) / np.sqrt(D)}
+        self.params["b1"] = np.zeros(H)
+        self.params["W2"] = np.random.randn(H, C) / np.sqrt(H)
+        self.params["b2"] = np.zeros(C)
+
+    def loss(self, X, y=None):
+        W1, b1 = self.params["W1"], self.params["b1"]
+        W2, b2 = self.params["W2"], self.params["b2"]
+        h = 1 / (1 + np.exp(-(X @ W1 + b1)))
+        scores = h @ W2 + b2
+        if y is None:
+            return scores
+        logits = scores - scores.max(axis=1, keepdims=True)
+        probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        loss = -np.mean(np.log(probs[np.arange(len(X)), y] + 1e-12))
+        d2 = probs.copy()
+        d2[np.arange(len(X)), y] -= 1
+        d2 /= len(X)
+        d1 = d2 @ W2.T
+        d1 *= h * (1 - h)
+        return loss, {"W1": X.T @ d1, "b1": d1.sum(0), "W2": h.T @ d2, "b2": d2.sum(0)}
+"""
+
+
+def test_a_softmax_in_the_loss_that_overflows_is_no_logarithm_of_zero():
+    assert verdict_of(BRANCHING).ids("warning") == []
+    verdict = verdict_of(BRANCHING.replace("scores - scores.max(axis=1, keepdims=True)", "scores"))
+    assert verdict.ids("warning") == ["softmax_overflow"]
+    unguarded = BRANCHING.replace(" + 1e-12", "")
+    finding = next(f for f in verdict_of(unguarded).findings if f.id == "loss_log_of_zero")
+    assert "np.log(" in unguarded.split("\n")[finding.line - 1]

@@ -117,9 +117,9 @@ class Network:
 
     # Calling
 
-    def call(self, thing: Any, way: Way, values: Mapping[str, Any]) -> Any:
-        """What a function makes of values, called in one of its ways."""
-        with quiet():
+    def call(self, thing: Any, way: Way, values: Mapping[str, Any], **errors: Any) -> Any:
+        """What a function makes of values, called in one of its ways; `errors` of numbers that count."""
+        with quiet(**errors):
             known = {**values, **pairs(values, self.plan.columns)}
             for role in way.binding.values():
                 if role.startswith(MADE):
