@@ -1428,3 +1428,23 @@ def test_a_softmax_in_the_loss_that_overflows_is_no_logarithm_of_zero():
     unguarded = BRANCHING.replace(" + 1e-12", "")
     finding = next(f for f in verdict_of(unguarded).findings if f.id == "loss_log_of_zero")
     assert "np.log(" in unguarded.split("\n")[finding.line - 1]
+
+
+def test_a_slope_that_a_layer_passes_through_is_said_there():
+    text = LAYERED.replace("return grad * self.out * (1 - self.out)", "return grad")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["slope_forgotten"]
+    assert text.split("\n")[verdict.findings[0].line - 1].strip() == "return grad"
+
+
+def test_a_missing_activation_is_said_in_forward_whatever_its_value_is_called_later():
+    text = LISTED.replace(
+        "1 / (1 + np.exp(-(X @ self.coefs[0] + self.intercepts[0])))",
+        "X @ self.coefs[0] + self.intercepts[0]",
+    )
+    text = text.replace("h, y = self.forward(X)", "hidden, y = self.forward(X)").replace(
+        "h.T @", "hidden.T @"
+    )
+    text = text.replace("* h * (1 - h)", "* hidden * (1 - hidden)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "hidden_without_activation")
+    assert "h = X @" in text.split("\n")[finding.line - 1]
