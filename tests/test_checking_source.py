@@ -1448,3 +1448,9 @@ def test_a_missing_activation_is_said_in_forward_whatever_its_value_is_called_la
     text = text.replace("* h * (1 - h)", "* hidden * (1 - hidden)")
     finding = next(f for f in verdict_of(text).findings if f.id == "hidden_without_activation")
     assert "h = X @" in text.split("\n")[finding.line - 1]
+
+
+def test_parameters_are_made_where_an_instance_is_and_not_where_they_are_taken():
+    text = BRANCHING.replace('self.params["b1"] = np.zeros(H)', 'self.params["b1"] = np.random.randn(H)')
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_random_biases")
+    assert finding.line == 7

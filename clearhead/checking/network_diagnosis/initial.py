@@ -101,7 +101,8 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 
 def _first_line(answer: NetworkAnswer) -> int:
-    return answer.line_of_function(answer.understood["initialize"]) or answer.line_of_function("__init__")
+    made = answer.line_of_function(answer.understood["initialize"])
+    return made or int(answer.found.get("where", {}).get(f"{answer.found.get('class')}.__init__", 0))
 
 
 def _drawn(answer: NetworkAnswer, finding: Finding) -> int:
@@ -145,7 +146,11 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
         patterns += [
             each for word in words[-1:] or [role, role.lower(), role.upper()] for each in given(word)
         ]
-        line = next(filter(None, map(answer.lines.first, patterns)), 0)
+        # Where the parameters are made, rather than taken from what holds them.
+        body = list(answer.lines.body(_first_line(answer))) if _first_line(answer) else []
+        own = [each for word in words[-1:] for each in given(word)]
+        within = (number for each in own for number, text in body if re.search(each, text))
+        line = next(within, 0) or next(filter(None, map(answer.lines.first, patterns)), 0)
         if line:
             lines[role] = line
     return lines
