@@ -1454,3 +1454,10 @@ def test_parameters_are_made_where_an_instance_is_and_not_where_they_are_taken()
     text = BRANCHING.replace('self.params["b1"] = np.zeros(H)', 'self.params["b1"] = np.random.randn(H)')
     finding = next(f for f in verdict_of(text).findings if f.id == "init_random_biases")
     assert finding.line == 7
+
+
+def test_what_is_divided_twice_is_said_where_that_is_first():
+    text = LISTED.replace("delta = y - Y\n", "delta = (y - Y) / len(X)\n")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["gradient_averaged_twice"]
+    assert "coef_grads[1] = " in text.split("\n")[verdict.findings[0].line - 1]
