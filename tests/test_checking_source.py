@@ -1461,3 +1461,21 @@ def test_what_is_divided_twice_is_said_where_that_is_first():
     verdict = verdict_of(text)
     assert errors(verdict) == ["gradient_averaged_twice"]
     assert "coef_grads[1] = " in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_a_mask_at_zero_is_the_slope_of_relu():
+    text = BRANCHING.replace("d1 *= h * (1 - h)", "d1[h <= 0] = 0")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["slope_of_another_activation"]
+    assert "d1[h <= 0]" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_one_number_that_is_added_to_biases_is_said_at_its_line():
+    text = NETWORK.replace(
+        '        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2, "b2": d2.sum(0)}',
+        "        self.W2 -= 0.37 * self.h.T @ d2\n        self.b2 -= 0.37 * d2.sum(0)\n"
+        "        self.W1 -= 0.37 * X.T @ d1\n        self.b1 += np.sum(-d1) * lr",
+    ).replace("(self, X, Y, y)", "(self, X, Y, y, lr)").replace("0.37", "lr")  # fmt: skip
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["bias_gradient_scalar"]
+    assert "np.sum(-d1)" in text.split("\n")[verdict.findings[0].line - 1]

@@ -185,6 +185,10 @@ class _Judge:
         """Whether a sum of all errors, which is zero for the output layer, was taken as in the other one."""
         return not any_of(made) and made.size > 1 and _is_one_number(np.asarray(self.seen[0].get("b1", 0.0)))
 
+    def _made_either_way(self, made: Any) -> Site | None:
+        """Where a value was made, be it that it was added where another one is subtracted."""
+        return made_at(self.answer, made, self.kinds) or made_at(self.answer, -made, self.kinds)
+
     def _nothing_named(self, role: str, size: int) -> Site | None:
         """Where what is as good as zero, of a size, is named as the gradient of a parameter."""
         records = self.answer.records(*self.kinds).all
@@ -202,7 +206,7 @@ class _Judge:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
         finding = at(
             Finding(identity, f"d{role}"),
-            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role, made.size),
+            self._made_either_way(made) if any_of(made) else self._nothing_named(role, made.size),
             self.answer.line_of("backward"),
         )
         units = AXES[role]
@@ -234,18 +238,23 @@ class _Judge:
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
-        if finding.id == "slope_forgotten" and self._has_slope_of_relu(finding.line):
+        line = self._slope_of_relu(finding.line) if finding.id == "slope_forgotten" else 0
+        if line:
             others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
-            finding.id = "slope_of_another_activation"
+            finding.id, finding.line = "slope_of_another_activation", line
         finding.alternatives = sorted(others - {finding.id})
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds)
             finding = at(finding, site) if site is not None else finding
         return finding
 
-    def _has_slope_of_relu(self, line: int) -> bool:
-        lines = self.answer.lines.all
-        return 0 < line <= len(lines) and re.search(r">=?\s*0", lines[line - 1]) is not None
+    def _slope_of_relu(self, line: int) -> int:
+        """The line that takes the slope of ReLU: a finding's, or one that sets to 0 what is not above."""
+        lines = self.answer.lines
+        if 0 < line <= len(lines.all) and re.search(r">=?\s*0", lines.all[line - 1]):
+            return line
+        body = lines.body(self.answer.line_of("backward"))
+        return next((number for number, text in body if re.search(r"<=?\s*0\.?\]\s*=\s*0", text)), 0)
 
     def _shown(self, role: str, made: Any) -> dict[str, Any]:
         expected = right_gradients(self.answer, self.reading)[f"d{role}"]
