@@ -22,9 +22,7 @@ NOT_NAMED = {
     ("network_closures", "slope_of_another_activation"),
     ("network_closures", "softmax_wrong_axis"),
     ("network_coursera", "init_shape_wrong"),
-    ("network_cs231n", "slope_of_another_activation"),
     ("network_functional", "crash"),
-    ("network_functional", "softmax_overflow"),
     ("network_hidden_first", "crash"),
     ("network_layers", "method_misspelt"),
     ("network_layers", "parameter_never_updated"),
@@ -33,5 +31,4 @@ NOT_NAMED = {
     ("network_octave", "regularisation_gradient"),
     ("network_octave", "train_returns_early"),
     ("network_sklearn", "loss_log_of_zero"),
-    ("network_sklearn", "train_returns_early"),
 }
