@@ -1479,3 +1479,45 @@ def test_one_number_that_is_added_to_biases_is_said_at_its_line():
     verdict = verdict_of(text)
     assert errors(verdict) == ["bias_gradient_scalar"]
     assert "np.sum(-d1)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+HANDING = """
+from collections import namedtuple
+
+import numpy as np
+
+Pass = namedtuple("Pass", "h y")
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(n_hidden)
+        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+        self.b2 = np.zeros(n_out)
+
+    def passed(self, X):
+        h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
+        scores = h @ self.W2 + self.b2
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return Pass(h, powers / powers.sum(axis=1, keepdims=True))
+
+    def predict_proba(self, X):
+        return self.passed(X).y
+
+    def backward(self, X, Y, kept):
+        d2 = (kept.y - Y) / len(X)
+        d1 = d2 @ self.W2.T * kept.h * (1 - kept.h)
+        return X.T @ d1, d1.sum(0), kept.h.T @ d2, d2.sum(0)
+
+    def fit(self, X, Y, lr=0.1):
+        kept = self.passed(X)
+        dW1, db1, dW2, db2 = self.backward(X, Y, kept)
+        self.W1, self.b1 = self.W1 - lr * dW1, self.b1 - lr * db1
+        self.W2, self.b2 = self.W2 - lr * dW2, self.b2 - lr * db2
+"""
+
+
+def test_the_pass_whose_result_is_handed_on_is_the_forward_one():
+    assert verdict_of(HANDING).checks["backward"].detail == "gradients_right"
+    assert errors(verdict_of(HANDING.replace("d1.sum(0)", "d1.sum(1)"))) == ["bias_gradient_wrong_axis"]

@@ -163,10 +163,10 @@ class _Scope:
             text = ast.unparse(node)
             if text in self.held:
                 return self.held[text]
-            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-                whole = self._origin(node.value)
-                if whole is not None and whole.function:
-                    return whole._replace(path=(*whole.path, node.slice.value))
+            whole = None if isinstance(node, ast.Name) else self._origin(node.value)
+            place = getattr(node, "slice", None)
+            if isinstance(place, ast.Constant) and whole is not None and whole.function:
+                return whole._replace(path=(*whole.path, place.value))
             return Origin("", variable=text)
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.expr):

@@ -42,7 +42,9 @@ def _find_forward(network: Network, vague: bool = True) -> bool:
         network.plan.columns = columns
         for attempt in _attempts(network, thing):
             if _has_output(network, attempt, before):
-                network.plan.ways["forward"] = [attempt.way]
+                inner = _inner(network, attempt)
+                fits = (each for each in inner if _has_output(network, each, before))
+                network.plan.ways["forward"] = [next(fits, attempt).way]
                 return True
             if vague and rows is None and _has_rows(network, attempt.made):
                 rows = columns, attempt.way
@@ -52,9 +54,21 @@ def _find_forward(network: Network, vague: bool = True) -> bool:
     return False
 
 
-def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
+def _inner(network: Network, outer: Attempt) -> Iterator[Attempt]:
+    """Calls of what a function calls, where it is that one's result which is handed on, and not its own."""
+    calls = network.learner.calls
+    handed = {origin.function for call in calls for origin in call.origins.values()}
+    own = outer.way.name
+    names = {call.function for call in calls if call.caller == own} & handed - {own}
+    if own in handed or not names:
+        return iter(())
+    thing, _ = network.ready(probes.SEEDS[0])
+    return _attempts(network, thing, sorted(names))
+
+
+def _attempts(network: Network, thing: Any, names: Sequence[str] = ()) -> Iterator[Attempt]:
     given = network.values(network.drawn(probes.SEEDS[0]), thing)
-    names = network.learner.ways("forward", "loss")
+    names = names or network.learner.ways("forward", "loss")
     # An instance has its parameters: what else there is are labels.
     kinds = (WANTED, WITH_LABELS) if network.learner.bare else (WITH_LABELS,)
     ways = (attempts(network, wanted, names, thing, given) for wanted in kinds)
