@@ -1521,3 +1521,14 @@ class Net:
 def test_the_pass_whose_result_is_handed_on_is_the_forward_one():
     assert verdict_of(HANDING).checks["backward"].detail == "gradients_right"
     assert errors(verdict_of(HANDING.replace("d1.sum(0)", "d1.sum(1)"))) == ["bias_gradient_wrong_axis"]
+
+
+def test_a_rate_that_is_written_as_a_number_is_the_rate():
+    text = HANDING.replace("Y, lr=0.1", "Y").replace("lr *", "0.03 *")
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert {verdict.checks[name].status for name in ("backward", "train")} == {"pass"}
+    frozen = verdict_of(text.replace("self.b2 - 0.03 * db2", "self.b2"))
+    assert errors(frozen) == ["parameter_never_updated"]
+    computed = verdict_of(text.replace("0.03 *", "np.sqrt(0.0009) *"))
+    assert errors(computed) == []

@@ -129,6 +129,7 @@ def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
     data, _ = first(answer.observed(kind, probes.SEEDS[0]))
     rates = data.get("rates", [])
     if not rates:
+        answer.is_rated = bool(data.get("rated", True))
         return
     right, N = right_gradients(answer, reading), answer.sizes["N"]
     steps = moved(answer, kind, probes.SEEDS[0])
