@@ -1532,3 +1532,55 @@ def test_a_rate_that_is_written_as_a_number_is_the_rate():
     assert errors(frozen) == ["parameter_never_updated"]
     computed = verdict_of(text.replace("0.03 *", "np.sqrt(0.0009) *"))
     assert errors(computed) == []
+
+
+QUERIED = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out, lr):
+        self.wih = np.random.normal(0, n_in ** -0.5, (n_hidden, n_in))
+        self.who = np.random.normal(0, n_hidden ** -0.5, (n_out, n_hidden))
+        self.lr = lr
+
+    def query(self, listed):
+        x = np.array(listed, ndmin=2).T
+        e = np.exp(self.who @ (1 / (1 + np.exp(-(self.wih @ x)))))
+        return e / e.sum()
+
+    def train(self, listed, targets):
+        x, t = np.array(listed, ndmin=2).T, np.array(targets, ndmin=2).T
+        h = 1 / (1 + np.exp(-(self.wih @ x)))
+        e = np.exp(self.who @ h - (self.who @ h).max())
+        errors = t - e / e.sum()
+        before = self.who.T @ errors * h * (1 - h)
+        self.who += self.lr * errors @ h.T
+        self.wih += self.lr * before @ x.T
+
+
+def fit(net, X, Y, epochs=5):
+    for _ in range(epochs):
+        for i in np.random.permutation(len(X)):
+            net.train(X[i], Y[i])
+"""
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for i in np.random.permutation(len(X)):\n            net.train(X[i], Y[i])",
+        "for x, t in zip(X, Y):\n            net.train(x, t)",
+    ],
+)
+def test_a_loop_that_hands_over_one_example_tells_that_functions_are_for_one(loop):
+    text = QUERIED.replace("for i in np.random.permutation(len(X)):\n            net.train(X[i], Y[i])", loop)
+    assert errors(verdict_of(text)) == []
+
+
+def test_a_forward_pass_of_one_example_does_not_crash():
+    text = ALONE.replace(
+        "h = 1 / (1 + np.exp(-(x @ self.W1 + self.b1)))",
+        "h = np.array([1 / (1 + np.exp(-(self.W1[:, j].dot(x) + self.b1[j]))) for j in range(len(self.b1))])",
+    )
+    assert errors(verdict_of(text)) == []

@@ -4,7 +4,7 @@ Runs inside the sandbox.
 """
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Path = tuple[Any, ...]
@@ -72,6 +72,39 @@ def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, dict[str, str]]:
             given = [(origin.variable, roles[name]) for name, origin in call.origins.items() if name in roles]
             found[call.caller] = {**handed(call.caller, given), **found.get(call.caller, {})}
     return found
+
+
+def hands_singles(tree: ast.AST, functions: Container[str], is_data: Callable[[str], bool]) -> bool:
+    """Whether a loop hands one of the functions single examples with their labels, one pair after the other.
+
+    >>> loop = "for i in range(len(X)):\\n    net.learn(X[i], Y[i])"
+    >>> hands_singles(ast.parse(loop), {"learn"}, lambda name: True)
+    True
+    """
+    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For)):
+        singles = _singles(loop, is_data)
+        for call in (part for part in ast.walk(loop) if isinstance(part, ast.Call)):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name in functions and sum(ast.unparse(part) in singles for part in call.args) > 1:
+                return True
+    return False
+
+
+def _singles(loop: ast.For, is_data: Callable[[str], bool]) -> set[str]:
+    """What stands for single examples or labels in a loop over them, or over their places."""
+    if not isinstance(loop.iter, ast.Call):
+        return set()
+    over, given = ast.unparse(loop.iter.func).rpartition(".")[2], loop.iter.args
+    if over == "zip" and all(isinstance(part, ast.Name) and is_data(part.id) for part in given):
+        return {part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)}
+    if over not in ("range", "permutation") or len(given) != 1:
+        return set()
+    items = (part for part in ast.walk(loop) if isinstance(part, ast.Subscript))
+    return {
+        ast.unparse(part)
+        for part in items
+        if ast.unparse(part.slice) == ast.unparse(loop.target) and is_data(ast.unparse(part.value))
+    }
 
 
 def _taken_apart(part: ast.AST) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ _ONE_AT_A_TIME = "softmax_over_batch"  # over all that it is given, where that i
 def explain_forward(answer: NetworkAnswer, verdict: Verdict) -> Reading:
     """Find the simplest explanation, and say what it means."""
     if "forward" not in answer.functions:
+        answer.one_by_one = "one by one" in answer.understood.get("text", [])
         return Reading(explanations(FORWARD, answer.right, [], answer.values, lambda *_: None)[0])
     outs = [answer.outs(seed) for seed in probes.SEEDS]
     if not all(outs):
@@ -107,9 +108,10 @@ def _of_each(answer: NetworkAnswer, explanation: Explanation) -> Explanation:
 
 
 def _keeps_examples_apart(answer: NetworkAnswer) -> bool:
-    """Whether functions take many examples in pairs, or make gradients of biases for each example."""
+    """Whether examples are handed over one by one, or gradients of biases are made for each of them."""
     parts = [data for data, _ in answer.parts.get("observed", [])]
-    if "outer" in answer.understood.get("text", []) or any("pairs" in d["roles"].values() for d in parts):
+    told = {"outer", "one by one"} & {*answer.understood.get("text", [])}
+    if told or any("pairs" in data["roles"].values() for data in parts):
         return True
     kind = next((kind for kind in ("backward", "step", "once") if answer.observed(kind, probes.SEEDS[0])), "")
     made = returned(answer, kind, probes.SEEDS[0]) or moved(answer, kind, probes.SEEDS[0])

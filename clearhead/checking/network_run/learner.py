@@ -9,7 +9,7 @@ from typing import Any
 
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
-from clearhead.checking.flows import calls_in, pairs_in
+from clearhead.checking.flows import calls_in, hands_singles, pairs_in
 from clearhead.checking.network_run import names
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.source import Source
@@ -56,6 +56,7 @@ class Learner:
         names = {name: [a.name for a in self.arguments(name)] for name in known}
         self.calls = calls_in(source.tree, names)
         self.pairs = pairs_in(source.tree, self.calls)
+        self.one_by_one = hands_singles(source.tree, known, _may_be_data)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
         self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail
@@ -132,6 +133,10 @@ class Learner:
             for part in ast.walk(node)
             if isinstance(getattr(part, "ctx", None), ast.Store)
         )
+
+
+def _may_be_data(name: str) -> bool:
+    return role_of(name) in ("", "X", "Y", "amb", "X_val", "Y_val")
 
 
 def _agrees(named: str, given: str) -> bool:

@@ -79,7 +79,9 @@ def _hints(network: Network) -> list[str]:
     text = "\n".join(ast.unparse(node) for node in body).lower()
     calls = (part.func for node in body for part in ast.walk(node) if isinstance(part, ast.Call))
     called = any("softmax" in ast.unparse(function).lower() for function in calls)
-    return [*(word for word in ("softmax", "outer") if word in text), *(["softmax()"] if called else [])]
+    alone = ["one by one"] if network.learner.one_by_one else []
+    words = (word for word in ("softmax", "outer") if word in text)
+    return [*words, *(["softmax()"] if called else []), *alone]
 
 
 def _leftover(network: Network) -> list[list[Any]]:
