@@ -522,7 +522,7 @@ class Net:
         return 100 * sum(np.argmax(self.feedforward(x)) == np.argmax(y) for x, y in data) / len(data)
 """)
     assert errors(verdict) == []
-    assert verdict.checks["forward"].detail == "one_at_a_time"
+    assert verdict.ids() == ["softmax_overflow"]
 
 
 def test_a_function_that_is_no_accuracy_is_not_called_a_wrong_one():
@@ -1069,3 +1069,518 @@ done = 1
     assert script.names["done"] == 1
     assert "net" not in script.names
     assert not marker.exists()
+
+
+def test_annotations_are_not_evaluated():
+    text = NETWORK.replace("def backward(self, X, Y, y):", "def backward(self, X, Y, y) -> Net | None:")
+    text = "from __future__ import annotations\n" + text.replace(
+        '    """다층 신경망"""\n', "    rate: Later = 1\n"
+    )
+    verdict = verdict_of(text + "\nclass Later: pass\n")
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+
+
+LISTED = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out, alpha=0.5, learning_rate_init=0.1):
+        self.alpha, self.learning_rate_init = alpha, learning_rate_init
+        self.coefs = []
+        self.intercepts = []
+        for rows, columns in ((n_in, n_hidden), (n_hidden, n_out)):
+            self.coefs.append(np.random.randn(rows, columns) / np.sqrt(rows))
+            self.intercepts.append(np.zeros(columns))
+
+    def forward(self, X):
+        h = 1 / (1 + np.exp(-(X @ self.coefs[0] + self.intercepts[0])))
+        scores = h @ self.coefs[1] + self.intercepts[1]
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return h, powers / powers.sum(axis=1, keepdims=True)
+
+    def loss(self, y, Y):
+        return -np.sum(Y * np.log(y + 1e-12)) / len(Y) + self.alpha / 2 * sum((w**2).sum() for w in self.coefs)
+
+    def backward(self, X, Y):
+        h, y = self.forward(X)
+        coef_grads, intercept_grads = [None, None], [None, None]
+        delta = y - Y
+        coef_grads[1] = h.T @ delta / len(X) + self.alpha * self.coefs[1]
+        intercept_grads[1] = np.mean(delta, axis=0)
+        delta = delta @ self.coefs[1].T * h * (1 - h)
+        coef_grads[0] = X.T @ delta / len(X) + self.alpha * self.coefs[0]
+        intercept_grads[0] = np.mean(delta, axis=0)
+        return self.loss(y, Y), coef_grads, intercept_grads
+
+    def step(self, X, Y):
+        loss, coef_grads, intercept_grads = self.backward(X, Y)
+        for i in range(2):
+            self.coefs[i] -= self.learning_rate_init * coef_grads[i]
+            self.intercepts[i] -= self.learning_rate_init * intercept_grads[i]
+        return loss
+"""
+
+
+def test_alpha_beside_a_learning_rate_is_the_strength_of_a_penalty():
+    verdict = verdict_of(LISTED)
+    assert errors(verdict) == []
+    assert {verdict.checks[name].status for name in ("compute_loss", "backward", "train_step")} == {"pass"}
+    twice = verdict_of(LISTED.replace("+ self.alpha * self", "+ 2 * self.alpha * self"))
+    assert errors(twice) == ["regularisation_gradient"]
+
+
+def test_parameters_that_are_appended_to_a_list_are_made_where_they_are():
+    text = LISTED.replace("/ np.sqrt(rows)", "/ rows")
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_not_xavier")
+    assert "self.coefs.append(" in text.split("\n")[finding.line - 1]
+
+
+def test_one_number_among_the_gradients_of_biases_is_a_scalar_one():
+    text = LISTED.replace(
+        "intercept_grads[1] = np.mean(delta, axis=0)", "intercept_grads[1] = np.mean(delta)"
+    )
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["bias_gradient_scalar"]
+    assert "np.mean(delta)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+UNTOLD = """\
+import numpy as np
+
+
+class Gk:
+    def __init__(self, pa, pb, pc):
+        self.u = np.random.randn(pa, pb) / np.sqrt(pa)
+        self.v = np.zeros(pb)
+        self.s = np.random.randn(pb, pc) / np.sqrt(pb)
+        self.t = np.zeros(pc)
+
+    def fk(self, za, zb=None):
+        '''Scores, or with labels the softmax loss and its gradients.'''
+        zc = 1 / (1 + np.exp(-(za @ self.u + self.v)))
+        zd = zc @ self.s + self.t
+        if zb is None:
+            return zd
+        ze = np.exp(zd - zd.max(axis=1, keepdims=True))
+        zf = ze / ze.sum(axis=1, keepdims=True)
+        zg = -np.mean(np.log(zf[np.arange(len(za)), zb] + 1e-12))
+        zf[np.arange(len(za)), zb] -= 1
+        zf /= len(za)
+        zh = zf @ self.s.T * zc * (1 - zc)
+        return zg, [za.T @ zh, zh.sum(0), zc.T @ zf, zf.sum(0)]
+
+    def gk(self, za, zb, zi=5, zj=50):
+        for _ in range(zi):
+            zk = np.random.permutation(len(za))
+            for zl in range(0, len(za), zj):
+                zm = zk[zl:zl + zj]
+                zg, zn = self.fk(za[zm], zb[zm])
+                for zo, zp in zip((self.u, self.v, self.s, self.t), zn):
+                    zo -= 0.1 * zp
+        return zg
+"""
+
+
+def test_a_softmax_is_seen_where_an_update_shuffles_its_examples():
+    assert errors(verdict_of(UNTOLD)) == []
+
+
+ALONE = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(n_hidden)
+        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+        self.b2 = np.zeros(n_out)
+
+    def forward(self, x):
+        h = 1 / (1 + np.exp(-(x @ self.W1 + self.b1)))
+        e = np.exp(h @ self.W2 + self.b2 - np.max(h @ self.W2 + self.b2))
+        return h, e / np.sum(e)
+
+    def loss(self, y, t):
+        return -np.sum(t * np.log(y + 1e-12))
+
+    def backward(self, x, t):
+        h, y = self.forward(x)
+        d2 = y - t
+        d1 = (self.W2 @ d2) * h * (1 - h)
+        return np.outer(x, d1), d1, np.outer(h, d2), d2
+
+    def total(self, data):
+        return sum(self.loss(self.forward(x)[1], t) for x, t in data) / len(data)
+
+    def count_correct(self, data):
+        return sum(int(np.argmax(self.forward(x)[1]) == np.argmax(t)) for x, t in data)
+"""
+IN_LISTS = """
+    def train_batch(self, batch, lr):
+        sums = [np.zeros_like(p) for p in (self.W1, self.b1, self.W2, self.b2)]
+        for x, t in batch:
+            sums = [s + g for s, g in zip(sums, self.backward(x, t))]
+        for p, s in zip((self.W1, self.b1, self.W2, self.b2), sums):
+            p -= lr / len(batch) * s
+
+    def train(self, data, epochs, lr, batch_size, test_data=None):
+        data = list(data)
+        for epoch in range(epochs):
+            np.random.shuffle(data)
+            batches = [data[k:k + batch_size] for k in range(0, len(data), batch_size)]
+            for batch in batches:
+                self.train_batch(batch, lr)
+            if test_data:
+                print(self.count_correct(test_data), len(test_data))
+"""
+ONE_STEP_EACH = """
+    def train(self, X, Y, epochs=10, lr=0.1):
+        for epoch in range(epochs):
+            for i in np.random.permutation(len(X)):
+                dW1, db1, dW2, db2 = self.backward(X[i], Y[i])
+                self.W1 -= lr * dW1
+                self.b1 -= lr * db1
+                self.W2 -= lr * dW2
+                self.b2 -= lr * db2
+"""
+
+
+@pytest.mark.parametrize("training", [IN_LISTS, ONE_STEP_EACH], ids=["in-lists", "one-step-each"])
+def test_a_network_of_one_example_at_a_time_is_judged_by_what_it_does_with_each(training):
+    right = verdict_of(ALONE + training)
+    assert errors(right) == []
+    assert {right.checks[name].status for name in ("forward", "backward", "train")} == {"pass"}
+    for old, new, identity in (
+        (" * h * (1 - h)", "", "slope_forgotten"),
+        ("d2 = y - t", "d2 = t - y", "gradient_sign"),
+        ("1 / (1 + np.exp(-(x @ self.W1 + self.b1)))", "x @ self.W1 + self.b1", "hidden_without_activation"),
+    ):
+        verdict = verdict_of(ALONE.replace(old, new) + training)
+        assert errors(verdict) == [identity]
+        assert new in ALONE.replace(old, new).split("\n")[verdict.findings[0].line - 1]
+
+
+def test_lists_of_examples_with_their_labels_are_handed_to_what_goes_through_them():
+    right = verdict_of(ALONE + IN_LISTS)
+    assert {right.checks[name].status for name in ("compute_loss", "train_step", "evaluate")} == {"pass"}
+    assert errors(verdict_of(ALONE.replace("return -np", "return np") + IN_LISTS)) == ["loss_sign"]
+    ordered = verdict_of(ALONE + IN_LISTS.replace("            np.random.shuffle(data)\n", ""))
+    assert "train_without_shuffling" in ordered.ids("note")
+    last = verdict_of(
+        ALONE + IN_LISTS.replace("len(data), batch_size)]", "len(data) - batch_size + 1, batch_size)]")
+    )
+    assert "last_batch_dropped" in last.ids("note")
+
+
+LAYERED = """\
+import numpy as np
+
+
+class Linear:
+    def __init__(self, rows, columns):
+        self.weight = np.random.randn(rows, columns) / np.sqrt(rows)
+        self.bias_terms = np.zeros(columns)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight + self.bias_terms
+
+    def backward(self, grad):
+        self.grad_weight = self.x.T @ grad
+        self.grad_bias = grad.sum(axis=0)
+        return grad @ self.weight.T
+
+
+class Sigmoid:
+    def forward(self, x):
+        self.out = 1 / (1 + np.exp(-x))
+        return self.out
+
+    def backward(self, grad):
+        return grad * self.out * (1 - self.out)
+
+
+class SoftmaxLoss:
+    def forward(self, scores, targets):
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        self.probs, self.targets = powers / powers.sum(axis=1, keepdims=True), targets
+        return -np.sum(targets * np.log(self.probs + 1e-12)) / len(targets)
+
+    def backward(self):
+        return (self.probs - self.targets) / len(self.targets)
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.layers = [Linear(n_in, n_hidden), Sigmoid(), Linear(n_hidden, n_out)]
+        self.criterion = SoftmaxLoss()
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def loss(self, x, y):
+        return self.criterion.forward(self.forward(x), y)
+
+    def backward(self):
+        grad = self.criterion.backward()
+        for layer in reversed(self.layers):
+            grad = layer.backward(grad)
+"""
+
+
+def test_a_method_that_a_class_of_the_file_nearly_has_is_misspelt():
+    text = LAYERED.replace("grad = self.criterion.backward()", "grad = self.criterion.backwrad()")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["method_misspelt"]
+    assert "backwrad" in text.split("\n")[verdict.findings[0].line - 1]
+    assert verdict.findings[0].values["meant"] == "backward"
+
+
+def test_a_bias_of_another_length_is_known_by_how_its_name_begins():
+    text = NETWORK.replace("self.b1", "self.b_hidden").replace("np.zeros(n_hidden)", "np.zeros(n_in)")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["init_shape_wrong"]
+    assert "np.zeros(n_in)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_gradients_are_made_of_what_the_loss_has_kept():
+    assert verdict_of(LAYERED).checks["backward"].status == "pass"
+    wrong = verdict_of(LAYERED.replace("grad.sum(axis=0)", "grad.sum(axis=1)"))
+    assert errors(wrong) == ["bias_gradient_wrong_axis"]
+    assert wrong.checks["backward"].values["wrong"] == "db1 and db2"
+
+
+def test_weights_that_do_not_follow_each_other_are_said_at_the_first_one():
+    text = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_shape_wrong")
+    assert (finding.variable, finding.line) == ("self.W1", 8)
+
+
+def test_a_remark_that_names_the_penalty_is_not_where_it_is_added():
+    text = LISTED.replace("+ self.alpha * self", "+ 2 * self.alpha * self").replace(
+        "        h, y = self.forward(X)\n",
+        '        """Gradients - with the penalty alpha."""\n        h, y = self.forward(X)\n',
+    )
+    finding = next(f for f in verdict_of(text).findings if f.id == "regularisation_gradient")
+    assert "2 * self.alpha" in text.split("\n")[finding.line - 1]
+
+
+def test_epochs_that_an_instance_keeps_are_what_training_should_see():
+    text = (
+        LISTED.replace("alpha=0.5,", "alpha=0.5, max_iter=7, batch_size=3,").replace(
+            "        self.coefs = []",
+            "        self.max_iter, self.batch_size = max_iter, batch_size\n        self.coefs = []",
+        )
+        + """
+    def fit(self, X, Y):
+        for _ in range(self.max_iter):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), self.batch_size):
+                rows = order[start:start + self.batch_size]
+                self.step(X[rows], Y[rows])
+        return self
+"""
+    )
+    assert errors(verdict_of(text)) == []
+    early = verdict_of(text.replace("        return self\n", "            return self\n"))
+    assert errors(early) == ["train_returns_early"]
+
+
+BRANCHING = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, D, H, C):
+        self.params = {"W1": np.random.randn(D, H) / np.sqrt(D)}
+        self.params["b1"] = np.zeros(H)
+        self.params["W2"] = np.random.randn(H, C) / np.sqrt(H)
+        self.params["b2"] = np.zeros(C)
+
+    def loss(self, X, y=None):
+        W1, b1 = self.params["W1"], self.params["b1"]
+        W2, b2 = self.params["W2"], self.params["b2"]
+        h = 1 / (1 + np.exp(-(X @ W1 + b1)))
+        scores = h @ W2 + b2
+        if y is None:
+            return scores
+        logits = scores - scores.max(axis=1, keepdims=True)
+        probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        loss = -np.mean(np.log(probs[np.arange(len(X)), y] + 1e-12))
+        d2 = probs.copy()
+        d2[np.arange(len(X)), y] -= 1
+        d2 /= len(X)
+        d1 = d2 @ W2.T
+        d1 *= h * (1 - h)
+        return loss, {"W1": X.T @ d1, "b1": d1.sum(0), "W2": h.T @ d2, "b2": d2.sum(0)}
+"""
+
+
+def test_a_softmax_in_the_loss_that_overflows_is_no_logarithm_of_zero():
+    assert verdict_of(BRANCHING).ids("warning") == []
+    verdict = verdict_of(BRANCHING.replace("scores - scores.max(axis=1, keepdims=True)", "scores"))
+    assert verdict.ids("warning") == ["softmax_overflow"]
+    unguarded = BRANCHING.replace(" + 1e-12", "")
+    finding = next(f for f in verdict_of(unguarded).findings if f.id == "loss_log_of_zero")
+    assert "np.log(" in unguarded.split("\n")[finding.line - 1]
+
+
+def test_a_slope_that_a_layer_passes_through_is_said_there():
+    text = LAYERED.replace("return grad * self.out * (1 - self.out)", "return grad")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["slope_forgotten"]
+    assert text.split("\n")[verdict.findings[0].line - 1].strip() == "return grad"
+
+
+def test_a_missing_activation_is_said_in_forward_whatever_its_value_is_called_later():
+    text = LISTED.replace(
+        "1 / (1 + np.exp(-(X @ self.coefs[0] + self.intercepts[0])))",
+        "X @ self.coefs[0] + self.intercepts[0]",
+    )
+    text = text.replace("h, y = self.forward(X)", "hidden, y = self.forward(X)").replace(
+        "h.T @", "hidden.T @"
+    )
+    text = text.replace("* h * (1 - h)", "* hidden * (1 - hidden)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "hidden_without_activation")
+    assert "h = X @" in text.split("\n")[finding.line - 1]
+
+
+def test_parameters_are_made_where_an_instance_is_and_not_where_they_are_taken():
+    text = BRANCHING.replace('self.params["b1"] = np.zeros(H)', 'self.params["b1"] = np.random.randn(H)')
+    finding = next(f for f in verdict_of(text).findings if f.id == "init_random_biases")
+    assert finding.line == 7
+
+
+def test_what_is_divided_twice_is_said_where_that_is_first():
+    text = LISTED.replace("delta = y - Y\n", "delta = (y - Y) / len(X)\n")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["gradient_averaged_twice"]
+    assert "coef_grads[1] = " in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_a_mask_at_zero_is_the_slope_of_relu():
+    text = BRANCHING.replace("d1 *= h * (1 - h)", "d1[h <= 0] = 0")
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["slope_of_another_activation"]
+    assert "d1[h <= 0]" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+def test_one_number_that_is_added_to_biases_is_said_at_its_line():
+    text = NETWORK.replace(
+        '        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2, "b2": d2.sum(0)}',
+        "        self.W2 -= 0.37 * self.h.T @ d2\n        self.b2 -= 0.37 * d2.sum(0)\n"
+        "        self.W1 -= 0.37 * X.T @ d1\n        self.b1 += np.sum(-d1) * lr",
+    ).replace("(self, X, Y, y)", "(self, X, Y, y, lr)").replace("0.37", "lr")  # fmt: skip
+    verdict = verdict_of(text)
+    assert errors(verdict) == ["bias_gradient_scalar"]
+    assert "np.sum(-d1)" in text.split("\n")[verdict.findings[0].line - 1]
+
+
+HANDING = """
+from collections import namedtuple
+
+import numpy as np
+
+Pass = namedtuple("Pass", "h y")
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(n_hidden)
+        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+        self.b2 = np.zeros(n_out)
+
+    def passed(self, X):
+        h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
+        scores = h @ self.W2 + self.b2
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return Pass(h, powers / powers.sum(axis=1, keepdims=True))
+
+    def predict_proba(self, X):
+        return self.passed(X).y
+
+    def backward(self, X, Y, kept):
+        d2 = (kept.y - Y) / len(X)
+        d1 = d2 @ self.W2.T * kept.h * (1 - kept.h)
+        return X.T @ d1, d1.sum(0), kept.h.T @ d2, d2.sum(0)
+
+    def fit(self, X, Y, lr=0.1):
+        kept = self.passed(X)
+        dW1, db1, dW2, db2 = self.backward(X, Y, kept)
+        self.W1, self.b1 = self.W1 - lr * dW1, self.b1 - lr * db1
+        self.W2, self.b2 = self.W2 - lr * dW2, self.b2 - lr * db2
+"""
+
+
+def test_the_pass_whose_result_is_handed_on_is_the_forward_one():
+    assert verdict_of(HANDING).checks["backward"].detail == "gradients_right"
+    assert errors(verdict_of(HANDING.replace("d1.sum(0)", "d1.sum(1)"))) == ["bias_gradient_wrong_axis"]
+
+
+def test_a_rate_that_is_written_as_a_number_is_the_rate():
+    text = HANDING.replace("Y, lr=0.1", "Y").replace("lr *", "0.03 *")
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert {verdict.checks[name].status for name in ("backward", "train")} == {"pass"}
+    frozen = verdict_of(text.replace("self.b2 - 0.03 * db2", "self.b2"))
+    assert errors(frozen) == ["parameter_never_updated"]
+    computed = verdict_of(text.replace("0.03 *", "np.sqrt(0.0009) *"))
+    assert errors(computed) == []
+
+
+QUERIED = """\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out, lr):
+        self.wih = np.random.normal(0, n_in ** -0.5, (n_hidden, n_in))
+        self.who = np.random.normal(0, n_hidden ** -0.5, (n_out, n_hidden))
+        self.lr = lr
+
+    def query(self, listed):
+        x = np.array(listed, ndmin=2).T
+        e = np.exp(self.who @ (1 / (1 + np.exp(-(self.wih @ x)))))
+        return e / e.sum()
+
+    def train(self, listed, targets):
+        x, t = np.array(listed, ndmin=2).T, np.array(targets, ndmin=2).T
+        h = 1 / (1 + np.exp(-(self.wih @ x)))
+        e = np.exp(self.who @ h - (self.who @ h).max())
+        errors = t - e / e.sum()
+        before = self.who.T @ errors * h * (1 - h)
+        self.who += self.lr * errors @ h.T
+        self.wih += self.lr * before @ x.T
+
+
+def fit(net, X, Y, epochs=5):
+    for _ in range(epochs):
+        for i in np.random.permutation(len(X)):
+            net.train(X[i], Y[i])
+"""
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "for i in np.random.permutation(len(X)):\n            net.train(X[i], Y[i])",
+        "for x, t in zip(X, Y):\n            net.train(x, t)",
+    ],
+)
+def test_a_loop_that_hands_over_one_example_tells_that_functions_are_for_one(loop):
+    text = QUERIED.replace("for i in np.random.permutation(len(X)):\n            net.train(X[i], Y[i])", loop)
+    assert errors(verdict_of(text)) == []
+
+
+def test_a_forward_pass_of_one_example_does_not_crash():
+    text = ALONE.replace(
+        "h = 1 / (1 + np.exp(-(x @ self.W1 + self.b1)))",
+        "h = np.array([1 / (1 + np.exp(-(self.W1[:, j].dot(x) + self.b1[j]))) for j in range(len(self.b1))])",
+    )
+    assert errors(verdict_of(text)) == []

@@ -144,9 +144,19 @@ class Records:
         """The record at which a value was made: the first; of one that was only passed on, its last name."""
         found = sorted(self.matches(value, scaled=scaled, close=close), key=lambda match: match.record.order)
         if passed_on and found:
-            return _handed_on(found)
+            return self._passed_through(found) or _handed_on(found)
         exact = [match for match in found if abs(match.factor - 1) < 1e-9] or found
         return next(iter(exact), None)
+
+    def _passed_through(self, found: Sequence[Match]) -> Match | None:
+        """The record at which a function returns what it was given."""
+        given = [record for record in self.all if record.site.kind == "argument"]
+        for match in found:
+            site, value = match.record.site, match.record.squeezed
+            own = (r for r in given if r.site.function == site.function and r.order < match.record.order)
+            if site.target == "return" and any(np.array_equal(r.squeezed, value) for r in own):
+                return match
+        return None
 
     def shaped(self, shape: Sequence[int]) -> list[Record]:
         """Records of a shape, also transposed."""

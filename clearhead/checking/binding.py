@@ -6,7 +6,7 @@ Runs inside the sandbox.
 import inspect
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 # The first pattern that fits the whole name, lower case and without underscores at its ends, decides.
@@ -58,7 +58,7 @@ NETWORK = [
     ("W2", r"w_?2|w_?(o|ho|hy|out|output)|weights?_?2|weights_(hidden_)?output"),
     ("b2", r"b_?2|b_?o(ut)?|bias_?2|bias_output"),
     ("params", r"params?|parameters?|weights|theta|model|net|network|w|nn|state"),
-    ("lr", r"lr|learning_?rate|alpha|eta|step_?size|rate|l_?rate|learn_rate|step|epsilon"),
+    ("lr", r"(initial_?)?(learn\w*_?rate|lr)(_?init)?|alpha|eta|step(_?size)?|rate|l_?rate|epsilon"),
     ("epochs", r"(n|num|number_of|max|no|nb|total)?_?(epochs?|iter\w*|steps?|passes)"),
     ("batch", r"size|(mini_?)?batch(_?size)?|bs|b_?size|minibatch_?size|size_of_batch"),
     ("reg", r"reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay|wd|lamda"),
@@ -101,6 +101,17 @@ def role_of(name: str, table: Sequence[tuple[str, str]] = NETWORK) -> str:
     return ""
 
 
+def strengths(names: Iterable[str]) -> set[str]:
+    """Names that would say the learning rate by themselves, and say a penalty's strength beside one.
+
+    >>> strengths(["alpha", "learning_rate"]), strengths(["alpha"])
+    ({'alpha'}, set())
+    """
+    rates = {name for name in names if role_of(name) == "lr"}
+    vague = {name for name in rates if name.strip("_").lower() == "alpha"}
+    return vague if any(re.search("rate|lr|eta", name, re.I) for name in rates - vague) else set()
+
+
 class Argument:
     """One argument of a function."""
 
@@ -123,11 +134,15 @@ def arguments_of(function: Any, table: Any = NETWORK) -> list[Argument]:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return []
-    return [
+    arguments = [
         Argument(p.name, p.default is p.empty, p.kind is p.KEYWORD_ONLY, p.default, table)
         for p in parameters
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     ]
+    pulling = strengths(argument.name for argument in arguments)
+    for argument in arguments:
+        argument.role = "reg" if argument.name in pulling else argument.role
+    return arguments
 
 
 def bindings(

@@ -4,7 +4,7 @@ Runs inside the sandbox.
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Path = tuple[Any, ...]
@@ -46,32 +46,101 @@ def calls_in(tree: ast.Module, functions: Mapping[str, Sequence[str]]) -> list[C
     return calls
 
 
-def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, set[str]]:
+def pairs_in(tree: ast.AST, calls: Sequence[Call]) -> dict[str, dict[str, str]]:
     """By function the arguments that it, or what it hands them to, takes apart: examples and their labels.
 
-    >>> pairs_in(ast.parse("def loss(w, batch):\\n    x, t = batch"), [])
-    {'loss': {'batch'}}
+    A "pair" is one of both, "pairs" are many, each of one example.
+
+    >>> code = "def loss(w, batch):\\n    x, t = batch\\ndef fit(s):\\n    for x, t in s: pass"
+    >>> pairs_in(ast.parse(code), [])
+    {'loss': {'batch': 'pair'}, 'fit': {'s': 'pairs'}}
     """
     definitions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     arguments = {node.name: _arguments(node) for node in definitions}
+    origins = {node.name: dict(filter(None, map(_part_of, ast.walk(node)))) for node in definitions}
+
+    def handed(function: str, taken: Iterable[tuple[str, str]]) -> dict[str, str]:
+        roles = {_first_name(name, origins.get(function, {})): role for name, role in taken}
+        return {name: role for name, role in roles.items() if name in arguments.get(function, ())}
+
     found = {
-        node.name: set(filter(None, map(_taken_apart, ast.walk(node)))) & arguments[node.name]
-        for node in definitions
+        node.name: handed(node.name, filter(None, map(_taken_apart, ast.walk(node)))) for node in definitions
     }
     for _ in range(_DEEPEST):
         for call in calls:
-            pairs = found.get(call.function, set())
-            handed = {origin.variable for name, origin in call.origins.items() if name in pairs}
-            found.setdefault(call.caller, set()).update(handed & arguments.get(call.caller, set()))
+            roles = found.get(call.function, {})
+            given = [(origin.variable, roles[name]) for name, origin in call.origins.items() if name in roles]
+            found[call.caller] = {**handed(call.caller, given), **found.get(call.caller, {})}
     return found
 
 
-def _taken_apart(part: ast.AST) -> str:
-    """The name of a thing of which a statement gives two parts a name each; "" if it does not."""
-    if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Name):
-        return ""
-    target = part.targets[0]
-    return part.value.id if isinstance(target, ast.Tuple) and len(target.elts) == 2 else ""
+def hands_singles(tree: ast.AST, functions: Container[str], is_data: Callable[[str], bool]) -> bool:
+    """Whether a loop hands one of the functions single examples with their labels, one pair after the other.
+
+    >>> loop = "for i in range(len(X)):\\n    net.learn(X[i], Y[i])"
+    >>> hands_singles(ast.parse(loop), {"learn"}, lambda name: True)
+    True
+    """
+    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For)):
+        singles = _singles(loop, is_data)
+        for call in (part for part in ast.walk(loop) if isinstance(part, ast.Call)):
+            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+            if name in functions and sum(ast.unparse(part) in singles for part in call.args) > 1:
+                return True
+    return False
+
+
+def _singles(loop: ast.For, is_data: Callable[[str], bool]) -> set[str]:
+    """What stands for single examples or labels in a loop over them, or over their places."""
+    if not isinstance(loop.iter, ast.Call):
+        return set()
+    over, given = ast.unparse(loop.iter.func).rpartition(".")[2], loop.iter.args
+    if over == "zip" and all(isinstance(part, ast.Name) and is_data(part.id) for part in given):
+        return {part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)}
+    if over not in ("range", "permutation") or len(given) != 1:
+        return set()
+    items = (part for part in ast.walk(loop) if isinstance(part, ast.Subscript))
+    return {
+        ast.unparse(part)
+        for part in items
+        if ast.unparse(part.slice) == ast.unparse(loop.target) and is_data(ast.unparse(part.value))
+    }
+
+
+def _taken_apart(part: ast.AST) -> tuple[str, str] | None:
+    """The name of a thing whose two parts, or those of all that it holds, get a name each; and its role."""
+    if isinstance(part, ast.Assign):
+        target, value, role = part.targets[0], part.value, "pair"
+    elif isinstance(part, ast.For | ast.comprehension):
+        target, value, role = part.target, part.iter, "pairs"
+    else:
+        return None
+    is_pair = isinstance(target, ast.Tuple) and len(target.elts) == 2
+    return (value.id, role) if is_pair and isinstance(value, ast.Name) else None
+
+
+def _part_of(part: ast.AST) -> tuple[str, str] | None:
+    """A name, and that of the list which it is, or of which it is a part."""
+    if isinstance(part, ast.Assign) and isinstance(part.targets[0], ast.Name):
+        target, value = part.targets[0], part.value
+    elif isinstance(part, ast.For) and isinstance(part.target, ast.Name):
+        target, value = part.target, part.iter
+    else:
+        return None
+    if isinstance(value, ast.ListComp):
+        value = value.elt
+    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "list" and value.args:
+        value = value.args[0]
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Slice):
+        value = value.value
+    return (target.id, value.id) if isinstance(value, ast.Name) else None
+
+
+def _first_name(name: str, origins: Mapping[str, str]) -> str:
+    """The name of the list that a name is a part of, be it through others."""
+    for _ in range(_DEEPEST):
+        name = origins.get(name, name)
+    return name
 
 
 def _arguments(node: ast.FunctionDef) -> set[str]:
@@ -130,10 +199,10 @@ class _Scope:
             text = ast.unparse(node)
             if text in self.held:
                 return self.held[text]
-            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-                whole = self._origin(node.value)
-                if whole is not None and whole.function:
-                    return whole._replace(path=(*whole.path, node.slice.value))
+            whole = None if isinstance(node, ast.Name) else self._origin(node.value)
+            place = getattr(node, "slice", None)
+            if isinstance(place, ast.Constant) and whole is not None and whole.function:
+                return whole._replace(path=(*whole.path, place.value))
             return Origin("", variable=text)
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.expr):

@@ -3,6 +3,8 @@
 Runs inside the sandbox.
 """
 
+import __future__
+
 import ast
 import sys
 import types
@@ -213,9 +215,9 @@ def _taken(wanted: str, name: str, inner: dict[str, Any], whole: bool) -> dict[s
 
 
 def execute(statements: list[ast.stmt], file: str, names: dict[str, Any]) -> None:
-    """Run statements in a namespace; their lines are those of a file."""
+    """Run statements in a namespace; their lines are those of a file, and annotations are not evaluated."""
     module = ast.fix_missing_locations(ast.Module(statements, []))
-    exec(compile(module, file, "exec", dont_inherit=True), names)
+    exec(compile(module, file, "exec", __future__.annotations.compiler_flag, dont_inherit=True), names)
 
 
 def _set_by(statement: ast.stmt) -> Iterator[str]:

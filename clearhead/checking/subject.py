@@ -94,11 +94,11 @@ def cloned(thing: Any) -> Any:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Run without warnings, and without showing what is printed."""
+def quiet(**errors: Any) -> Iterator[None]:
+    """Run without warnings, and without showing what is printed; some `errors` of numbers may count."""
     with (
         warnings.catch_warnings(),
-        np.errstate(all="ignore"),
+        np.errstate(**{"all": "ignore", **errors}),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         warnings.simplefilter("ignore")

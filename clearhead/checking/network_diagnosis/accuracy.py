@@ -27,7 +27,7 @@ def judge_accuracy(answer: NetworkAnswer, reading: Reading, verdict: Verdict) ->
     right = answer.right["accuracy"]
     wrong = next(m.step for m in answer.wrong if m.id == "accuracy_wrong_axis")
     share = answer.sizes["C"] / answer.sizes["N"]
-    if _fits(right, 1.0, calls):
+    if _fits(right, 1.0, calls) or _fits(right, answer.sizes["N"] / 100, calls):  # In percent, or how many.
         verdict.check("evaluate", "pass", "accuracy_right")
     elif _fits(right, 0.01, calls):
         verdict.add("evaluate", _finding(answer, "accuracy_as_fraction"))

@@ -24,6 +24,8 @@ SINGLE = 2e-4  # how near values in single precision come
 DOUBLE = 1e-9
 SAME = 1e-9  # how near two runs of the same code come
 
+_OF_ONE = ("backward", "regularised")  # what may be made of one example
+
 Parts = list[tuple[Any, Any]]
 Values = dict[str, Any]
 
@@ -41,6 +43,7 @@ class NetworkAnswer(Answer):
 
     def __init__(self, parts: Sequence[tuple[Any, Any]]) -> None:
         super().__init__(parts)
+        self.one_by_one = False  # whether its functions are for one example at a time
         self.functions: dict[str, str] = self.understood.get("functions", {})
         self.shapes: dict[str, Sequence[int]] = self.understood.get("shapes", {})
         self.right: dict[str, Step] = dict(right_steps("two_layer_nn"))
@@ -73,9 +76,15 @@ class NetworkAnswer(Answer):
     # What was sent
 
     def observed(self, kind: str, seed: int) -> Parts:
-        """What functions of a kind made of a probe, one entry for each way in which they were called."""
+        """What functions of a kind made of a probe, one entry for each way in which they were called.
+
+        What a function for one example at a time makes of many together tells nothing.
+        """
         parts = self.parts.get("observed", [])
-        return [(data, arrays) for data, arrays in parts if (data["kind"], data["seed"]) == (kind, seed)]
+        made = [(data, arrays) for data, arrays in parts if (data["kind"], data["seed"]) == (kind, seed)]
+        if not self.one_by_one or kind not in _OF_ONE:
+            return made
+        return [(data, arrays) for data, arrays in made if "pairs" in data["roles"].values()]
 
     def records(self, *kinds: str, seed: int = probes.SEEDS[0]) -> Records:
         """What was recorded in phases, one after the other, where the rewritten code did the same."""
@@ -94,7 +103,8 @@ class NetworkAnswer(Answer):
             if (data["kind"], data["seed"]) == (kind, seed) and _agree(plain.get("out"), data["out"]):
                 records = Records.of(data["records"], self.understood["sites"], arrays)
                 known = self.values[probes.SEEDS.index(seed)]["X"]
-                yield in_order(records, known) if kind == "once" and not data.get("as_seen") else records
+                is_training = kind in ("step", "once") and not data.get("as_seen")
+                yield in_order(records, known) if is_training else records
 
     def by_role(self, name: str, arrays: Mapping[str, Any]) -> Values:
         """The parameters among arrays that were sent under a name, in our layout."""

@@ -125,6 +125,8 @@ class _Judge:
         found, lost = self._explained()
         self.explanation = max(found, key=self._rank)
         as_its_loss = consistent(answer, self.seen[0])
+        if lost and answer.one_by_one:  # Each of the examples may have moved the parameters.
+            return False
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
             verdict.check("backward", "not_checked", "not_understood")
@@ -192,21 +194,28 @@ class _Judge:
         """Whether a sum of all errors, which is zero for the output layer, was taken as in the other one."""
         return not any_of(made) and made.size > 1 and _is_one_number(np.asarray(self.seen[0].get("b1", 0.0)))
 
+    def _made_either_way(self, made: Any) -> Site | None:
+        """Where a value was made, be it that it was added where another one is subtracted."""
+        return made_at(self.answer, made, self.kinds) or made_at(self.answer, -made, self.kinds)
+
     def _nothing_named(self, role: str, size: int) -> Site | None:
         """Where what is as good as zero, of a size, is named as the gradient of a parameter."""
         records = self.answer.records(*self.kinds).all
-        sites = [r.site for r in records if r.value.size == size and r.value.ndim < 3 and not any_of(r.value)]
+        nothing = (r for r in records if r.value.size == size and r.value.ndim < 3 and not any_of(r.value))
+        sites = [r.site for r in nothing if r.site.kind != "argument"]
         for pattern in (rf"{role[0]}\w*{role[1]}", role[0]):
             for site in sites:
-                if site.kind != "argument" and re.search(pattern, site.target, re.I):
+                if re.search(pattern, site.target, re.I):
                     return site
-        return next((site for site in sites[::-1] if site.kind != "argument"), None)
+        backward = self.answer.functions.get("backward", "")
+        within = [site for site in sites if site.function.rpartition(".")[2] == backward]
+        return next(iter((within or sites)[::-1]), None)
 
     def _misshapen(self, role: str, name: str, made: Any, error: Any) -> Finding:
         identity = "bias_gradient_scalar" if made.size == 1 else "bias_gradient_wrong_axis"
         finding = at(
             Finding(identity, f"d{role}"),
-            made_at(self.answer, made, self.kinds) if any_of(made) else self._nothing_named(role, made.size),
+            self._made_either_way(made) if any_of(made) else self._nothing_named(role, made.size),
             self.answer.line_of("backward"),
         )
         units = AXES[role]
@@ -238,22 +247,23 @@ class _Judge:
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
-        if finding.id == "slope_forgotten" and (slope := self._slope_of_relu(finding.line)) is not None:
+        line = self._slope_of_relu(finding.line) if finding.id == "slope_forgotten" else 0
+        if line:
             others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
-            finding.id = "slope_of_another_activation"
-            finding = at(finding, slope)
+            finding.id, finding.line = "slope_of_another_activation", line
         finding.alternatives = sorted(others - {finding.id})
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds)
             finding = at(finding, site) if site is not None else finding
         return finding
 
-    def _slope_of_relu(self, line: int) -> Site | None:
-        """Where, at a line or just below it, values are compared with zero; None if nowhere."""
-        lines = self.answer.lines.all
-        sites = (record.site for record in self.answer.records(*self.kinds).all)
-        near = (site for site in sites if line <= site.line <= min(line + 2, len(lines)))
-        return next((site for site in near if re.search(r"[<>]=?\s*0", lines[site.line - 1])), None)
+    def _slope_of_relu(self, line: int) -> int:
+        """The line that takes the slope of ReLU: a finding's, or one that sets to 0 what is not above."""
+        lines = self.answer.lines
+        if 0 < line <= len(lines.all) and re.search(r">=?\s*0", lines.all[line - 1]):
+            return line
+        body = lines.body(self.answer.line_of("backward"))
+        return next((number for number, text in body if re.search(r"<=?\s*0\.?\]\s*=\s*0", text)), 0)
 
     def _shown(self, role: str, made: Any) -> dict[str, Any]:
         expected = right_gradients(self.answer, self.reading)[f"d{role}"]
@@ -277,7 +287,7 @@ class _Judge:
     def _sum_up(self) -> None:
         """Which gradients are wrong, and which are right."""
         failed = [f for f in self.verdict.findings if f.severity == "error" and f.step in REACH]
-        reached = {role for finding in failed for role in REACH[finding.step].split()}
+        reached = {role for finding in failed for role in REACH[finding.step].split()} | {*self.misshapen}
         roles = [role for role in ROLES if role in self.seen[0] or role in self.misshapen]
         bad, good = ([r for r in roles if (r in reached) is wrong] for wrong in (True, False))
         if not failed:

@@ -20,7 +20,8 @@ def judge_edges(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> No
     data, arrays = answer.part("edges")
     if not data or reading.other:
         return
-    if np.size(arrays.get("overflow", ())) and not arrays["overflow"].all() and reading.forward is not None:
+    overflows = np.size(arrays.get("overflow", ())) and not arrays["overflow"].all()
+    if reading.forward is not None and (overflows or "loss_overflows0" in arrays):
         line = _exp_line(answer, reading) or answer.line_of("forward")
         verdict.add("forward", Finding("softmax_overflow", "y", line=line))
     if _is_infinite(answer, arrays, "softmax_overflow" in verdict.ids()):
@@ -70,4 +71,6 @@ def _exp_line(answer: NetworkAnswer, reading: Reading) -> int:
 def _log_line(answer: NetworkAnswer) -> int:
     lines = answer.lines.all
     sites = (record.site for record in answer.records("loss").all)
-    return next((s.line for s in sites if s.line <= len(lines) and re.search(r"\blog", lines[s.line - 1])), 0)
+    return next(
+        (s.line for s in sites if s.line <= len(lines) and re.search(r"\blog\w*\(", lines[s.line - 1])), 0
+    )

@@ -83,6 +83,8 @@ class _Judge:
 
     def averages(self) -> None:
         """Gradients that are sums, or that are divided by the number of examples twice."""
+        if self.N == 1:
+            return
         for identity, wanted in (
             ("gradient_not_averaged", float(self.N)),
             ("gradient_averaged_twice", 1 / self.N),
@@ -113,9 +115,13 @@ class _Judge:
         """Where a factor too many is first; where a value is last without the factor that it lacks."""
         whole, twice = len(roles) == len(self.whole), identity == "gradient_averaged_twice"
         chain = ["dz2", "dh", "dz1"] if whole else ["dz1"] if {*roles} == {"W1", "b1"} else []
-        names = ["dz2"] if whole and not twice else [*chain, *(f"d{role}" for role in roles)]
-        for name in names:
-            found = [match for match in self._matches(name) if _is(match.factor, wanted, 1e-8)]
+        gradients = [f"d{role}" for role in roles]
+        # What is divided twice, the first of all that are; what is not averaged, each by itself.
+        ends = [gradients] if twice else [[name] for name in gradients]
+        for names in [["dz2"]] if whole and not twice else [*([name] for name in chain), *ends]:
+            matches = (match for name in names for match in self._matches(name))
+            found = [match for match in matches if _is(match.factor, wanted, 1e-8)]
+            found.sort(key=lambda match: match.record.order)
             if found:
                 return found[0 if twice or whole else -1].record.site
         return None

@@ -1,5 +1,6 @@
 """Functions of a network that are not there, not written yet, or end in an exception."""
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+from clearhead.checking.network_diagnosis.initial import given
 
 CHECKS = {
     "forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step",
@@ -23,6 +25,7 @@ EXPLAIN = frozenset(
      "bias_gradient_wrong_axis", "bias_gradient_scalar", "cache_aliases_parameters")
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
+CLOSE = 0.8  # how near a name comes to the one that is meant
 _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
@@ -35,19 +38,26 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif message and not crash.get("sure"):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif message:
-        values = {"message": message, "function": crash.get("function", "")}
-        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+        verdict.add(name, _crash(answer, crash["line"], message, crash.get("function", "")))
     elif _are_of_asked_sizes(crash.get("shapes", ())):
-        verdict.add(name, Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]}))
+        finding = Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]})
+        finding.variable = next(str(path) for path, shape in crash["shapes"] if _is_weight(shape))
+        patterns = given("".join(re.findall(r"[^\W\d]\w*", finding.variable)[-1:]))
+        finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
+        verdict.add(name, finding)
     elif crash:
         verdict.check(name, "not_checked", "not_understood")
 
 
 def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
     """Whether there are two weights of sizes that were asked for; they do not fit, as no network was seen."""
-    weights = [shape for _, shape in shapes if len(shape) == 2 and min(shape) > 1]
+    weights = [shape for _, shape in shapes if _is_weight(shape)]
     asked = {probes.NETWORK[letter] for letter in "DHC"}
     return len(weights) == 2 and all(set(shape) <= asked for shape in weights) and not _fit(*weights)
+
+
+def _is_weight(shape: Sequence[int]) -> bool:
+    return len(shape) == 2 and min(shape) > 1
 
 
 def _fit(first: Sequence[int], second: Sequence[int]) -> bool:
@@ -63,10 +73,10 @@ def judge_failures(answer: NetworkAnswer, verdict: Verdict) -> None:
             _say_missing(answer, verdict, kind)
     for data, _ in answer.parts.get("failed", []):
         if data["seed"] == probes.SEEDS[0] and (data["kind"] in CHECKS or data["kind"] == "once"):
-            _say_fallen(verdict, CHECKS.get(data["kind"], "train"), data)
+            _say_fallen(answer, verdict, CHECKS.get(data["kind"], "train"), data)
     for data, _ in answer.parts.get("trained", []):
         if data["message"]:
-            _say_fallen(verdict, "train", data)
+            _say_fallen(answer, verdict, "train", data)
 
 
 def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
@@ -80,31 +90,43 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(verdict)):
+    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(answer, verdict)):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
     else:
-        values = {"message": message, "function": function}
-        verdict.add(name, Finding("crash", line=crash["line"], values=values))
+        verdict.add(name, _crash(answer, crash["line"], message, function))
 
 
-def _is_guessed(verdict: Verdict) -> bool:
-    """Whether there is no forward pass that was understood, so that others may have been called wrongly."""
+def _crash(answer: NetworkAnswer, line: int, message: str, function: str) -> Finding:
+    """What an exception tells: of a method that one of the file's classes does not have, which is meant."""
+    missed = re.search(r"'(\w+)' object has no attribute '(\w+)'", message)
+    methods = [key.rpartition(".") for key in answer.found.get("where", {})]
+    if missed and missed[1] in (owner for owner, *_ in methods):
+        known = [name for owner, _, name in methods if owner]
+        for meant in difflib.get_close_matches(missed[2], known, 1, CLOSE):
+            return Finding("method_misspelt", line=line, values={"name": missed[2], "meant": meant})
+    return Finding("crash", line=line, values={"message": message, "function": function})
+
+
+def _is_guessed(answer: NetworkAnswer, verdict: Verdict) -> bool:
+    """Whether no forward pass of many examples is known, so that others may have been called wrongly."""
+    if answer.one_by_one:
+        return True
     forward = verdict.checks.get("forward")
     return forward is not None and forward.status == "not_checked"
 
 
-def _say_fallen(verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
+def _say_fallen(answer: NetworkAnswer, verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
     message = data["message"]
     if (
         not data.get("sure", True)
         or re.search(_FORM, message)
-        or (name != "forward" and _is_guessed(verdict))
+        or (name != "forward" and _is_guessed(answer, verdict))
     ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:
-        verdict.add(name, Finding("crash", line=data["line"], values={"message": message, "function": name}))
+        verdict.add(name, _crash(answer, data["line"], message, name))
 
 
 def excuse_missing_modules(answer: NetworkAnswer, verdict: Verdict) -> None:

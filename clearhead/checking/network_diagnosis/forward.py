@@ -20,6 +20,7 @@ _ONE_AT_A_TIME = "softmax_over_batch"  # over all that it is given, where that i
 def explain_forward(answer: NetworkAnswer, verdict: Verdict) -> Reading:
     """Find the simplest explanation, and say what it means."""
     if "forward" not in answer.functions:
+        answer.one_by_one = "one by one" in answer.understood.get("text", [])
         return Reading(explanations(FORWARD, answer.right, [], answer.values, lambda *_: None)[0])
     outs = [answer.outs(seed) for seed in probes.SEEDS]
     if not all(outs):
@@ -35,6 +36,10 @@ def explain_forward(answer: NetworkAnswer, verdict: Verdict) -> Reading:
     why = _another_model(answer, explanation)
     if why:
         return _not_checked(verdict, why)
+    if _last(explanation) == _ONE_AT_A_TIME and _keeps_examples_apart(answer):
+        answer.one_by_one = True
+        explanation = _of_each(answer, explanation)
+        found, outs[0] = [explanation], [explanation.values[0]["y"]]
     reading = Reading(explanation)
     _say(answer, reading, verdict, found, outs[0])
     return reading
@@ -92,12 +97,22 @@ def _another_model(answer: NetworkAnswer, explanation: Explanation) -> str:
         return "another_model"
     if last == "softmax_missing" and "softmax()" in words:
         return "no_output"  # It is called somewhere, where nothing was seen.
-    alone = "outer" in words or _keeps_examples_apart(answer)
-    return "one_at_a_time" if last == _ONE_AT_A_TIME and alone else ""
+    return ""
+
+
+def _of_each(answer: NetworkAnswer, explanation: Explanation) -> Explanation:
+    """The same, with the shares of each example as they are where it comes alone."""
+    mistakes = {name: mistake for name, mistake in explanation.mistakes.items() if name != "y"}
+    values = [{**known, "y": answer.right["y"].evaluate(known)} for known in explanation.values]
+    return Explanation(mistakes, values)
 
 
 def _keeps_examples_apart(answer: NetworkAnswer) -> bool:
-    """Whether there are gradients of the weights, but for the biases one of each example."""
+    """Whether examples are handed over one by one, or gradients of biases are made for each of them."""
+    parts = [data for data, _ in answer.parts.get("observed", [])]
+    told = {"outer", "one by one"} & {*answer.understood.get("text", [])}
+    if told or any("pairs" in data["roles"].values() for data in parts):
+        return True
     kind = next((kind for kind in ("backward", "step", "once") if answer.observed(kind, probes.SEEDS[0])), "")
     made = returned(answer, kind, probes.SEEDS[0]) or moved(answer, kind, probes.SEEDS[0])
     return "b2" in answer.shapes and "W2" in made and "b2" not in made

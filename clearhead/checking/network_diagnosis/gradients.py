@@ -82,10 +82,17 @@ def _misshapen(answer: NetworkAnswer, pairs: Pairs, role: str) -> list[Any]:
         return value.size in (1, answer.sizes["N"])
 
     named = [value for path, value in pairs if re.search(rf"b(ias\w*)?_?{role[1]}\D*$", path, re.I)]
+    other = [_holder(path) for path, v in pairs if answer.laid(v, "b1b2".replace(role, "")) is not None]
+    beside = [v for path, v in pairs if may_be(v) and _holder(path) and _holder(path) in other]
     weights = [n for n, (_, v) in enumerate(pairs) if answer.laid(v, f"W{role[1]}") is not None]
     behind = [value for n in weights[:1] for _, value in pairs[n + 1 : n + 2] if may_be(value)]
     left = [v for path, v in pairs if may_be(v) and v.ndim <= 2 and not re.search("loss|cost", path, re.I)]
-    return named or behind or (left if len(left) == 1 else [])
+    return named or beside or behind or (left if len(left) == 1 else [])
+
+
+def _holder(path: str) -> str:
+    """What a part of something returned lies in: "" if it was returned by itself."""
+    return path.rpartition("/")[0]
 
 
 def same(answer: NetworkAnswer, made: Any, known: Any, weights: Any = None) -> float | None:
@@ -123,6 +130,7 @@ def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
     data, _ = first(answer.observed(kind, probes.SEEDS[0]))
     rates = data.get("rates", [])
     if not rates:
+        answer.is_rated = bool(data.get("rated", True))
         return
     right, N = right_gradients(answer, reading), answer.sizes["N"]
     steps = moved(answer, kind, probes.SEEDS[0])

@@ -101,7 +101,8 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 
 def _first_line(answer: NetworkAnswer) -> int:
-    return answer.line_of_function(answer.understood["initialize"]) or answer.line_of_function("__init__")
+    made = answer.line_of_function(answer.understood["initialize"])
+    return made or int(answer.found.get("where", {}).get(f"{answer.found.get('class')}.__init__", 0))
 
 
 def _drawn(answer: NetworkAnswer, finding: Finding) -> int:
@@ -141,19 +142,24 @@ def _lines(answer: NetworkAnswer) -> dict[str, int]:
     for role in answer.understood.get("paths", {}):
         words = [w for w in re.findall(r"[^\W\d]\w*", answer.path(role)) if w not in ("self", "params")]
         # Not another name makes it; what holds it is made before it.
-        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in _given(word)]
+        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in given(word)]
         patterns += [
-            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in _given(word)
+            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in given(word)
         ]
-        line = next(filter(None, map(answer.lines.first, patterns)), 0)
+        # Where the parameters are made, rather than taken from what holds them.
+        body = list(answer.lines.body(_first_line(answer))) if _first_line(answer) else []
+        own = [each for word in words[-1:] for each in given(word)]
+        within = (number for each in own for number, text in body if re.search(each, text))
+        line = next(within, 0) or next(filter(None, map(answer.lines.first, patterns)), 0)
         if line:
             lines[role] = line
     return lines
 
 
-def _given(word: str) -> Iterator[str]:
-    """How a name is given a value."""
-    yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*None\b)"
+def given(word: str) -> Iterator[str]:
+    """Patterns of how a name is given a value."""
+    yield rf"(?<![\w.'\"])(self\.)?{word}\s*=(?!=|\s*(None\b|\[\]|list\(\)))"
+    yield rf"(?<![\w.'\"])(self\.)?{word}\.append\("
     yield rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)"
     yield rf"\b{word}\b\s*=(?!=|\s*None\b)"
 

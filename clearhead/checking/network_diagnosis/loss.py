@@ -43,7 +43,10 @@ def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
         inputs = [
             _inputs(answer, reading, probe, set(d["roles"].values())) for probe, (d, _) in enumerate(pair)
         ]
-        known = [number for number in numbers if number is not None]
+        # That of one example sums over all that it is given.
+        single = answer.one_by_one and all("pairs" not in d["roles"].values() for d, _ in pair)
+        count = answer.sizes["N"] if single else 1
+        known = [number / count for number in numbers if number is not None]
         if len(known) == len(numbers):
             calls.append((known, inputs))
     return calls

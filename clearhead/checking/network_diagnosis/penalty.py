@@ -67,9 +67,10 @@ def _has_penalty(answer: NetworkAnswer) -> bool:
 def _line(answer: NetworkAnswer, gradient: Any) -> int:
     """Where the penalty is added, or the gradient is made that it should have been added to."""
     begin = answer.line_of("backward")
+    ran = {record.site.line for record in answer.records("backward").all}  # rather than a remark
     for number, text in answer.lines.body(begin):
         added = re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
-        if added and not re.search(_NOT_A_GRADIENT, text):
+        if added and not re.search(_NOT_A_GRADIENT, text) and (number in ran or not ran):
             return number
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
     return match.record.site.line if match else begin

@@ -35,8 +35,11 @@ def placed(
 ) -> Finding:  # fmt: skip
     """A wrong step with its place and its formulas; the first of the kinds is the function that holds it."""
     name = mistake.step.name
-    passed_on = mistake.step.formula in mistake.step.inputs
-    site = made_at(answer, value, kinds, scaled=scaled, passed_on=passed_on)
+    # Of a single example the gradient of the biases is the error, which is handed on too.
+    is_single = answer.one_by_one or answer.sizes["N"] == 1
+    passed_on = mistake.step.formula in mistake.step.inputs and not is_single
+    site = made_at(answer, value, kinds[:1], scaled=scaled, passed_on=True) if passed_on else None
+    site = site or made_at(answer, value, kinds, scaled=scaled, passed_on=passed_on)
     if name == "y":  # Probabilities may be made of their logarithms.
         site = made_at(answer, _logarithm(value), kinds[:1]) or site
     if mistake.id == "hidden_without_activation":

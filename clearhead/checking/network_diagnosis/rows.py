@@ -16,9 +16,10 @@ def rows_of(value: Any, X: Any) -> Rows | None:
     >>> rows_of(np.array([[5.0, 6.0], [1.0, 2.0]]), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
     (2, 0)
     """
+    N, D = X.shape
+    value = value[None] if value.shape == (D,) else value
     if value.ndim != 2 or value.dtype.kind != "f":
         return None
-    N, D = X.shape
     value = value.T if value.shape[1] != D and value.shape[0] == D else value
     if value.shape[1] != D or not 0 < len(value) <= N:
         return None

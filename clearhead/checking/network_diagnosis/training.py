@@ -48,7 +48,7 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
 def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Finding]:
     """What the batches tell, of which there should be some in each of several epochs."""
     takes, batch, epochs = set(data["roles"]), data["batch"], data["epochs"]
-    batches = _batches(loop.in_train(N) or loop.seen, batch)
+    batches = _batches_of(loop, N, batch)
     total = sum(map(len, batches))
     at_once = "batch" not in takes and not any(len(rows) == min(batch, N) for rows in batches)
     if "epochs" in takes and 0 < total <= N and not (at_once and len(batches) > 1):
@@ -59,14 +59,15 @@ def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Findin
     if at_once:  # Everything at once, or one by one: nothing is said of batches.
         return
     whole = (N // batch) * batch
-    every = max(N // batch, 1)
-    per_epoch = [batches[first : first + every] for first in range(0, len(batches), every)]
-    distinct = all(len({row for rows in part for row in rows}) == whole for part in per_epoch)
-    if N % batch and total == epochs * whole and distinct and all(len(rows) == batch for rows in batches):
+    order = [row for rows in batches for row in rows]
+    per_epoch = [order[first : first + whole] for first in range(0, total, max(whole, 1))]
+    distinct = all(len(set(rows)) == whole for rows in per_epoch)
+    full = len({len(rows) for rows in batches}) == 1 and len(batches[0]) in (1, batch)
+    if N % batch and total == epochs * whole and distinct and full:
         values = {"seen": whole, "all": N, "batch": batch}
         yield Finding("last_batch_dropped", "train", line=loop.over_batches(), values=values)
     natural = list(range(whole if total == epochs * whole else N))
-    if [row for rows in batches for row in rows] == natural * epochs:
+    if order == natural * epochs:
         yield Finding("train_without_shuffling", "train", line=loop.ordering())
 
 
@@ -79,6 +80,14 @@ def seen_rows(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]
         rows = rows_of(record.value, X)
         if rows is not None:
             yield record, rows
+
+
+def _batches_of(loop: "_Loop", N: int, batch: int) -> list[Rows]:
+    """The batches that training takes; where these are lists of single examples, all those that are seen."""
+    batches = _batches(loop.in_train(N) or loop.seen, batch)
+    if max(map(len, batches)) > 1:
+        return batches
+    return max(batches, _batches(loop.seen, batch), key=lambda found: sum(map(len, found)))
 
 
 def _batches(seen: Seen, batch: int) -> list[Rows]:

@@ -220,7 +220,7 @@ class _Index:
             int, dict[tuple[Any, ...], Array]
         ] = {}  # by their rows, as they are and transposed
         for record in records.all:
-            value = record.value
+            value = record.value[None] if record.value.ndim == 1 else record.value
             if value.dtype.kind != "f" or value.ndim != 2 or not np.abs(value).max(initial=0) < HUGE:
                 continue
             if record.site.kind != "argument":

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearhead.checking.allowance import Allowance
 from clearhead.checking.binding import bindings
-from clearhead.checking.network_run.learner import MADE, TRIES, Way
+from clearhead.checking.network_run.learner import MADE, PAIRS, TRIES, Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.subject import cloned, seed_all
 
@@ -86,7 +86,7 @@ def _handed(
     found = {
         name: role
         for name, role in handed.items()
-        if role in values or role in ("Y", "pair") or role.startswith(MADE)
+        if role in values or role in ("Y", *PAIRS) or role.startswith(MADE)
     }
     return {
         name: next((each for each in known.get(name, ()) if values.get(each) is values.get(role, name)), role)

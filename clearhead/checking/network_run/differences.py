@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,12 @@ def regularised(network: Network, send: Send) -> None:
     if not set_numbers(thing, network.learner.kept, reg=PENALTY) and not takes:
         return
     with contextlib.suppress(Exception):
-        _penalised(network, send, Way(way.name, {**way.binding, **dict.fromkeys(takes, "reg")}, way.labels))
+        _penalised(network, send, replace(way, binding={**way.binding, **dict.fromkeys(takes, "reg")}))
     differences(network, send, PENALTY)
 
 
 def _penalised(network: Network, send: Send, way: Way) -> None:
-    thing, values = network.after("forward", probes.SEEDS[0])
+    thing, values = network.after(way.before, probes.SEEDS[0])
     set_numbers(thing, network.learner.kept, reg=PENALTY)
     before = cloned(thing)
     made = network.call(thing, way, {**values, "reg": PENALTY, "Y": values[way.labels]})

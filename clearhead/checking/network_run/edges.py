@@ -10,6 +10,7 @@ from clearhead.checking.contents import arrays_in, flat
 from clearhead.checking.network_run.learner import Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.sending import Send
+from clearhead.checking.subject import cloned
 
 LARGE = 3000  # times the weights, and the exponential of the scores is beyond all numbers
 
@@ -58,6 +59,8 @@ def _loss_of_zero(network: Network, way: Way, number: int) -> dict[str, Any]:
         thing, values = network.after("forward", probes.SEEDS[0])
         values["y"], made = _without_label(network, values), {}
     values = network.given(thing, {**values, "Y": values[way.labels]})
+    if _overflows(network, way, *cloned((thing, values))):
+        made[f"loss_overflows{number}"] = np.ones(1)
     try:
         loss = next(value for _, value in flat(network.call(thing, way, values)))
     except (ArithmeticError, ValueError):
@@ -65,6 +68,17 @@ def _loss_of_zero(network: Network, way: Way, number: int) -> dict[str, Any]:
     except StopIteration:
         return made
     return {**made, f"loss_of_zero{number}": np.asarray(loss, float).reshape(-1)[:1]}
+
+
+def _overflows(network: Network, way: Way, thing: Any, values: dict[str, Any]) -> bool:
+    """Whether a number becomes too large on the way."""
+    try:
+        network.call(thing, way, values, over="raise")
+    except FloatingPointError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def _without_label(network: Network, values: dict[str, Any]) -> Any:

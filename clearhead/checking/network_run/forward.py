@@ -32,6 +32,9 @@ def find_forward(network: Network) -> None:
     network.slots.turned = set()
     if vague is not None:
         network.plan.ways["forward"] = vague
+    elif "forward" in network.learner.crashes and _takes_one(network):
+        network.learner.one_by_one = True
+        network.learner.crashes["forward"]["sure"] = False
 
 
 def _find_forward(network: Network, vague: bool = True) -> bool:
@@ -44,7 +47,9 @@ def _find_forward(network: Network, vague: bool = True) -> bool:
         for attempt in _attempts(network, thing):
             output = _has_output(network, attempt, before)
             if output and _follows_parameters(network, attempt):
-                network.plan.ways["forward"] = [attempt.way]
+                inner = _inner(network, attempt)
+                fits = (each for each in inner if _has_output(network, each, before))
+                network.plan.ways["forward"] = [next(fits, attempt).way]
                 return True
             if vague and rows is None and (output or _has_rows(network, attempt.made)):
                 rows = columns, attempt.way
@@ -54,9 +59,29 @@ def _find_forward(network: Network, vague: bool = True) -> bool:
     return False
 
 
-def _attempts(network: Network, thing: Any) -> Iterator[Attempt]:
-    given = network.values(network.drawn(probes.SEEDS[0]), thing)
-    names = network.learner.ways("forward", "loss")
+def _takes_one(network: Network) -> bool:
+    """Whether some function makes an output of one example, as a row by itself or as a column."""
+    thing, values = network.ready(probes.SEEDS[0])
+    ways = (_attempts(network, thing, X=x) for x in (values["X"][0], values["X"][:1].T))
+    made = (flat(attempt.made) for attempt in itertools.chain(*ways))
+    return any(value.size == network.sizes["C"] for parts in made for _, value in parts)
+
+
+def _inner(network: Network, outer: Attempt) -> Iterator[Attempt]:
+    """Calls of what a function calls, where it is that one's result which is handed on, and not its own."""
+    calls = network.learner.calls
+    handed = {origin.function for call in calls for origin in call.origins.values()}
+    own = outer.way.name
+    names = {call.function for call in calls if call.caller == own} & handed - {own}
+    if own in handed or not names:
+        return iter(())
+    thing, _ = network.ready(probes.SEEDS[0])
+    return _attempts(network, thing, sorted(names))
+
+
+def _attempts(network: Network, thing: Any, names: Sequence[str] = (), **other: Any) -> Iterator[Attempt]:
+    given = {**network.values(network.drawn(probes.SEEDS[0]), thing), **other}
+    names = names or network.learner.ways("forward", "loss")
     # An instance has its parameters: what else there is are labels.
     kinds = (WANTED, WITH_LABELS) if network.learner.bare else (WITH_LABELS,)
     ways = (attempts(network, wanted, names, thing, given) for wanted in kinds)

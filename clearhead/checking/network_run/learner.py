@@ -9,7 +9,7 @@ from typing import Any
 
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.find import Program
-from clearhead.checking.flows import calls_in, pairs_in
+from clearhead.checking.flows import calls_in, hands_singles, pairs_in
 from clearhead.checking.network_run import names
 from clearhead.checking.network_run.uses import Roles, called_in, uses_in
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
@@ -18,6 +18,7 @@ from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
+PAIRS = ("pair", "pairs", "pairs_val")  # roles of examples with their labels
 MADE = "made "  # begins the roles of instances of the learner's own classes
 TRIES = 2.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.
@@ -35,9 +36,9 @@ class Way:
 
     @property
     def roles(self) -> set[str]:
-        """What the function is given; a pair, and what is made for it, has examples with their labels."""
+        """What the function is given; pairs, and what is made for it, have examples with their labels."""
         roles = set(self.binding.values())
-        whole = any(role == "pair" or role.startswith(MADE) for role in roles)
+        whole = any(role in PAIRS or role.startswith(MADE) for role in roles)
         return roles | {"X", "Y"} if whole else roles
 
 
@@ -59,6 +60,7 @@ class Learner:
         self.uses, self.kept = uses_in(source.tree, self.calls)
         self.called = called_in(source.tree)
         self.pairs = pairs_in(source.tree, self.calls)
+        self.one_by_one = hands_singles(source.tree, known, _may_be_data)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
         self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail
@@ -147,6 +149,10 @@ class Learner:
             for part in ast.walk(node)
             if isinstance(getattr(part, "ctx", None), ast.Store)
         )
+
+
+def _may_be_data(name: str) -> bool:
+    return role_of(name) in ("", "X", "Y", "amb", "X_val", "Y_val")
 
 
 def _agrees(named: str, given: str) -> bool:

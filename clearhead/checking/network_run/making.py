@@ -80,6 +80,25 @@ def forms_of_labels(draw: Mapping[str, Any], columns: bool = False) -> dict[str,
     }
 
 
+def pairs(values: Mapping[str, Any], columns: bool) -> dict[str, Any]:
+    """Examples with their labels, as one pair and as many, by roles; optional ones are to validate with.
+
+    >>> made = pairs({"X": np.ones((7, 5)), "Y": np.ones(7)}, columns=False)
+    >>> len(made["pairs"]), made["pairs_val"]
+    (7, [])
+    """
+    made: dict[str, Any] = {"pair": (values.get("X"), values.get("Y"))}
+    for role, names in (("pairs", ("X", "Y")), ("pairs_val", ("X_val", "Y_val"))):
+        parts = [
+            [value[:, [place]] for place in range(value.shape[1])]
+            if columns and value.ndim == 2
+            else list(value)
+            for value in (np.atleast_1d(values.get(name, ())) for name in names)
+        ]
+        made[role] = list(zip(*parts, strict=False))
+    return made
+
+
 def turned(matrix: Any, columns: bool) -> Any:
     """A copy of a matrix in the learner's own layout.
 

@@ -14,12 +14,13 @@ from clearhead.checking.contents import arrays_in, flat, parts_of, said_path, sh
 from clearhead.checking.flows import Origin
 from clearhead.checking.network_run.construction import Built
 from clearhead.checking.network_run.learner import LABELS, MADE, Learner, Way
-from clearhead.checking.network_run.making import forms_of_labels, turned
+from clearhead.checking.network_run.making import forms_of_labels, pairs, turned
 from clearhead.checking.network_run.pool import gradients_of, values_of
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet
 
 HANDED_ON = ("X", "Y", "params", "W1", "b1", "W2", "b2")  # roles that a value keeps wherever it goes
+_NO_PAIRS = ("params", "grads", "shape")  # what lists of pairs are where names say it
 COMPANION = ("params", "lr", "X", "Y", "batch", "reg", "epochs")  # what an instance beside a network may want
 
 
@@ -63,12 +64,18 @@ class Network:
         return thing, self.values(drawn, thing)
 
     def after(self, kind: str, seed: int) -> tuple[Any, dict[str, Any]]:
-        """An instance after its forward (and backward) pass, with what these returned; "new": neither."""
+        """An instance after its forward pass, its loss and its backward pass, up to one kind of these.
+
+        With it what they returned; "new" is before all of them.
+        """
         thing, values = self.ready(seed)
+        way = self.plan.way("backward") if kind == "backward" else None
         try:
-            if kind in ("forward", "backward") and "forward" in self.plan.ways:
+            if kind != "new" and "forward" in self.plan.ways:
                 self.forward(thing, values)
-            if kind == "backward" and (way := self.plan.way("backward")):
+            if "loss" in (kind, way.before if way else "") and (loss := self.plan.way("loss")):
+                self.call(thing, loss, {**values, "Y": values[loss.labels]})
+            if way:
                 made = self.call(thing, way, {**values, "Y": values[way.labels]})
                 gradients = {**gradients_of(made, self.slots.shapes), **_by_path("backward", made)}
                 values = {**gradients, **values, "grads": made}
@@ -111,10 +118,10 @@ class Network:
 
     # Calling
 
-    def call(self, thing: Any, way: Way, values: Mapping[str, Any]) -> Any:
-        """What a function makes of values, called in one of its ways."""
-        with quiet():
-            known = {**values, "pair": (values.get("X"), values.get("Y"))}
+    def call(self, thing: Any, way: Way, values: Mapping[str, Any], **errors: Any) -> Any:
+        """What a function makes of values, called in one of its ways; `errors` of numbers that count."""
+        with quiet(**errors):
+            known = {**values, **pairs(values, self.plan.columns)}
             for role in way.binding.values():
                 if role.startswith(MADE):
                     known[role] = self._companion(role.removeprefix(MADE), thing, known)
@@ -144,7 +151,8 @@ class Network:
 
     def handed(self, name: str) -> dict[str, str]:
         """The roles of what the learner's own code hands to a function, by the first call that tells."""
-        known: dict[str, str] = dict.fromkeys(self.learner.pairs.get(name, ()), "pair")
+        taken_apart = self.learner.pairs.get(name, {})
+        known = {argument: role for argument, role in taken_apart.items() if role == "pair"}
         for argument, kind in self.learner.program.companions.get(name, {}).items():
             known[argument] = f"{MADE}{kind}"
         for call_ in self.learner.calls:
@@ -156,6 +164,9 @@ class Network:
             role = "" if each.role else self._role_of_variable(each.name, caller=name)
             if role and role not in known.values():
                 known.setdefault(each.name, role)
+        for own in self.learner.arguments(name):
+            if taken_apart.get(own.name) == "pairs" and own.role not in _NO_PAIRS:
+                known.setdefault(own.name, "pairs" if own.required else "pairs_val")
         return known
 
     def _role(self, origin: Origin, scope: int) -> str:

@@ -1,5 +1,6 @@
 """Running each function on the probes: what it was given, what it made, and the values on its way."""
 
+import ast
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -81,8 +82,10 @@ class _Call:
         if self.kind in _MOVE and (begun or not self._makes_its_own()):
             arrays |= parameters("after", self._after(made))
         arrays |= parameters("before", begun)
-        rates = [] if _rated(self.network, self.way) else _rates(self.network, self.thing)
-        data |= {"roles": self.way.binding, "spoiled": spoiled(inputs, self.values), "rates": rates}
+        is_rated = _rated(self.network, self.way)
+        rates = [] if is_rated else _rates(self.network, self.thing)
+        data |= {"roles": self.way.binding, "spoiled": spoiled(inputs, self.values)}
+        data |= {"rated": is_rated, "rates": rates}
         send({"part": "observed", **header, **data}, arrays)
 
     def _made(self, recorded: bool) -> Any:
@@ -131,13 +134,14 @@ def _rated(network: Network, way: Way) -> bool:
 
 
 def _rates(network: Network, thing: Any) -> list[float]:
-    """Numbers that may be a learning rate which no name tells: defaults and the instance's own."""
+    """Numbers that may be a learning rate which no name tells: defaults, an instance's own, those written."""
     learner = network.learner
     found = list(getattr(thing, "__dict__", {}).values())
     arguments = [] if learner.bare else arguments_of(learner.subject.type)
     for name in learner.subject.functions:
         arguments += learner.arguments(name)
     found += [argument.default for argument in arguments]
+    found += [getattr(part, "value", None) for node in learner.program.body for part in ast.walk(node)]
     return sorted({value for value in found if isinstance(value, float) and 1e-6 < value < 20})
 
 

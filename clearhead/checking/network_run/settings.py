@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clearhead.checking.binding import role_of
+from clearhead.checking.binding import role_of, strengths
 from clearhead.checking.subject import Configuration
 
 _NAMES = {
@@ -25,12 +25,15 @@ def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
     (True, namespace(learning_rate=0.5, layers=2))
     """
     found = False
-    for key, value in list(getattr(thing, "__dict__", {}).items()):
+    held = dict(getattr(thing, "__dict__", {}))
+    pulling = strengths(held)
+    for key, value in held.items():
+        known = "reg" if key in pulling else kept.get(key)
         for role, number in numbers.items():
             if isinstance(value, Configuration) and role == "reg":
                 value.strengthen(number)
                 found = True
-            elif _is_number(value, role) and (kept.get(key) == role or _says(key, role)):
+            elif _is_number(value, role) and (known == role if known else _says(key, role)):
                 setattr(thing, key, number)
                 found = True
     return found

@@ -14,6 +14,8 @@ from clearhead.checking.network_run.measures import find_accuracy, find_loss
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.updates import find_backward, find_step, find_train
 
+_BIAS = r"(b(ias\w*)?_?\d?|\b(b|bias)_\w+)$"  # how the name of one ends
+
 
 def understand(network: Network) -> None:
     """Find each function in turn; what was found helps with those that come after it."""
@@ -77,7 +79,9 @@ def _hints(network: Network) -> list[str]:
     text = "\n".join(ast.unparse(node) for node in body).lower()
     calls = (part.func for node in body for part in ast.walk(node) if isinstance(part, ast.Call))
     called = any("softmax" in ast.unparse(function).lower() for function in calls)
-    return [*(word for word in ("softmax", "outer") if word in text), *(["softmax()"] if called else [])]
+    alone = ["one by one"] if network.learner.one_by_one else []
+    words = (word for word in ("softmax", "outer") if word in text)
+    return [*words, *(["softmax()"] if called else []), *alone]
 
 
 def _leftover(network: Network) -> list[list[Any]]:
@@ -85,7 +89,5 @@ def _leftover(network: Network) -> list[list[Any]]:
     own = network.slots.own()
     arrays = ((path, value) for path, value in arrays_in(network.make()) if isinstance(value, np.ndarray))
     found = [(said_path(path), list(shape_of(value))) for path, value in arrays if path not in own]
-    named = [
-        [path, shape] for path, shape in found if re.search(r"b(ias\w*)?_?\d?$", path.strip("'])"), re.I)
-    ]
+    named = [[path, shape] for path, shape in found if re.search(_BIAS, path.strip("'])"), re.I)]
     return named[:8]

@@ -44,12 +44,19 @@ GIVEN_TO_TRAIN = ("lr", "epochs", "batch", "X_val", "Y_val", "log", "H", "D", "C
 
 
 def find_backward(network: Network) -> None:
+    """The function that makes gradients, be it of what only the loss has kept."""
+    _find_backward(network, "forward")
+    if "backward" not in network.plan.ways and "loss" in network.plan.ways:
+        _find_backward(network, "loss")
+
+
+def _find_backward(network: Network, before: str) -> None:
     """The function that returns gradients, or else keeps them, or else moves the parameters."""
     learner, plan = network.learner, network.plan
     loss = plan.way("loss")
     labels = tuple(dict.fromkeys([loss.labels, *LABELS])) if loss is not None else LABELS
-    wanted = Wanted("backward", BACKWARD, ("lr", "reg", "Y"), labels)
-    thing, values = network.after("forward", probes.SEEDS[0])
+    wanted = Wanted("backward", BACKWARD, ("lr", "reg", "Y"), labels, before)
+    thing, values = network.after(before, probes.SEEDS[0])
     best = 0
     for attempt in attempts(network, wanted, learner.ways("backward", "loss", "step"), thing, values):
         moved = network.moved(thing, attempt.thing)
