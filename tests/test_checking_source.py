@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 
 import pytest
 from test_checking import errors, verdict_of
@@ -1033,6 +1034,27 @@ def test_an_argument_that_does_nothing_is_no_mask_that_is_thrown_away():
     verdict = verdict_of(text)
     assert errors(verdict) == []
     assert verdict.checks["output"].status == "pass"
+
+
+def named(mask, *edits):
+    """An attention whose mask has another name, or the like of one."""
+    text = own(*edits)
+    return re.sub(r"\bmask\b", mask, text)
+
+
+@pytest.mark.parametrize("mask", ["keep", "valid", "which"])
+def test_a_mask_of_any_name_is_looked_at(mask):
+    right = verdict_of(named(mask))
+    assert errors(right) == []
+    assert right.checks["mask"].status == "pass"
+    late = ("softmax(dim=-1)\n", "softmax(dim=-1) * (1 if mask is None else mask)\n")
+    filled = ("scores = scores.masked_fill(mask == 0, -1e9)", "pass")
+    assert errors(verdict_of(named(mask, filled, late))) == ["mask_after_softmax"]
+
+
+def test_what_is_masked_and_thrown_away_is_found_whatever_the_mask_is_called():
+    lost = ("scores = scores.masked_fill(", "scores.masked_fill(")
+    assert errors(verdict_of(named("which", lost))) == ["mask_discarded"]
 
 
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():

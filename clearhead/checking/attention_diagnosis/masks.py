@@ -65,7 +65,8 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         for data, _ in answer.observed(kind, probes.SEEDS[0], argument=name)
     ]
     if not taken:
-        _not_taken(answer, verdict)
+        if is_mask(name):
+            _not_taken(answer, verdict)
         return
     accounts: list[Account] = []
     unexplained: list[Outs] = []
@@ -94,7 +95,7 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
         account = (likely or accounts)[0]
-        if is_mask(name) or "mask_discarded" not in map(id_of, account.found):
+        if is_mask(name) or answer.understood["dropped"] or "mask_discarded" not in map(id_of, account.found):
             _accuse(answer, reading, verdict, name, account)
         else:
             verdict.check("mask", "not_checked", "mask_not_taken")
