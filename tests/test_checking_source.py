@@ -1057,6 +1057,13 @@ def test_what_is_masked_and_thrown_away_is_found_whatever_the_mask_is_called():
     assert errors(verdict_of(named("which", lost))) == ["mask_discarded"]
 
 
+def test_a_name_of_what_may_be_seen_says_what_true_means():
+    turned = ("mask == 0", "mask != 0")
+    assert errors(verdict_of(named("valid", turned))) == ["mask_inverted"]
+    # A name and what the file makes of masks may disagree.
+    assert errors(verdict_of("SEEN = torch.tril\n" + named("pad_mask", turned))) == []
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []
