@@ -1064,6 +1064,55 @@ def test_a_name_of_what_may_be_seen_says_what_true_means():
     assert errors(verdict_of("SEEN = torch.tril\n" + named("pad_mask", turned))) == []
 
 
+BY_HEAD = """\
+import torch
+from torch import nn
+
+n = 48
+
+
+class One(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.a = nn.Linear(n, size, bias=False)
+        self.b = nn.Linear(n, size, bias=False)
+        self.c = nn.Linear(n, size, bias=False)
+
+    def forward(self, x):
+        a, b, c = self.a(x), self.b(x), self.c(x)
+        weights = torch.softmax(a @ b.transpose(-2, -1) / a.shape[-1] ** 0.5, dim=-1)
+        return weights @ c
+
+
+class Several(nn.Module):
+    def __init__(self, count, size):
+        super().__init__()
+        self.ones = nn.ModuleList([One(size) for _ in range(count)])
+        self.last = nn.Linear(count * size, n)
+
+    def forward(self, x):
+        return self.last(torch.cat([one(x) for one in self.ones], dim=-1))
+"""
+
+
+def test_a_width_that_the_file_fixes_is_found_without_names():
+    assert verdict_of(BY_HEAD).checks["output"].status == "pass"
+    assert errors(verdict_of(BY_HEAD.replace("** 0.5", "** 1"))) == ["scale_without_root"]
+    text = BY_HEAD.replace("count, size", "num_heads, head_size").replace(
+        "count * size", "num_heads * head_size"
+    )
+    lost = text.replace("nn.ModuleList(", "list(").replace(
+        "One(size) for _ in range(count)", "One(head_size) for _ in range(num_heads)"
+    )
+    assert errors(verdict_of(lost)) == ["parameters_unregistered"]
+
+
+def test_a_number_of_heads_that_has_a_default_and_no_telling_name_is_tried():
+    text = own(("d_model, num_heads", "total, apart=8"), ("num_heads", "apart"), ("d_model", "total"))
+    assert errors(verdict_of(text)) == []
+    assert verdict_of(text).checks["output"].status == "pass"
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -36,7 +36,7 @@ INPUTS = [
     ("x", r"x\w*|inputs?|hidden_?states?|emb\w*|tokens?|src|seq\w*|h|data|input_tensor|features?|t|inp"),
 ]  # fmt: skip
 CAUSAL = r"causal|mask|future|autoregressive|decoder|unidirectional"
-LENGTHS = ("A", "M", "T", "K")
+LENGTHS = ("A", "M", "K", "T")
 GUESSES: dict[int, list[tuple[str, ...]]] = {
     1: [("x",)],
     2: [("x", "mask"), ("q", "k")],
@@ -76,6 +76,10 @@ def constructor_ways(
         yield {name: UNEVEN_HEAD if roles[name] == "K" else value for name, value in known.items()}
     for order in itertools.islice(itertools.permutations((*LENGTHS, "dropout"), len(unknown)), MOST_GUESSES):
         yield {**known, **_each(unknown, order, values)}
+    silent = [a.name for a in arguments if not roles[a.name] and type(a.default) is int]
+    for order in itertools.islice(itertools.permutations(LENGTHS, len(unknown + silent)), MOST_GUESSES):
+        if silent:
+            yield {**known, **_each(unknown + silent, order, values)}
     configured = [name for name in known if roles[name] == "config"] or unknown[:1]
     for name in configured if len(unknown) <= 1 else ():
         yield from _configured(name, known, settings)
