@@ -1107,6 +1107,11 @@ def test_a_width_that_the_file_fixes_is_found_without_names():
     assert errors(verdict_of(lost)) == ["parameters_unregistered"]
 
 
+def test_one_head_for_all_is_told_from_one_projection_for_all():
+    same = verdict_of(BY_HEAD.replace("[One(size) for _ in range(count)]", "[One(size)] * count"))
+    assert [finding.id for finding in same.findings] == ["projection_shared_by_heads"]
+
+
 def test_a_number_of_heads_that_has_a_default_and_no_telling_name_is_tried():
     text = own(("d_model, num_heads", "total, apart=8"), ("num_heads", "apart"), ("d_model", "total"))
     assert errors(verdict_of(text)) == []
