@@ -1118,6 +1118,36 @@ def test_a_number_of_heads_that_has_a_default_and_no_telling_name_is_tried():
     assert verdict_of(text).checks["output"].status == "pass"
 
 
+def test_a_projection_that_serves_all_heads_beside_others_is_noted_at_its_line():
+    one = own(
+        ("self.k_proj = nn.Linear(d_model, d_model)", "self.k_proj = nn.Linear(d_model, self.d)"),
+        ("self.split(k)", "k[:, None].expand(-1, self.h, -1, -1)"),
+    )
+    (note,) = verdict_of(one).findings
+    assert (note.id, note.severity) == ("projection_shared_by_heads", "note")
+    assert "self.k_proj = " in one.split("\n")[note.line - 1]
+    wide = one.replace("num_heads):", "num_heads, head_dim):").replace("d_model // num_heads", "head_dim")
+    wide = re.sub(r"(q_proj|v_proj) = .*", r"\1 = nn.Linear(d_model, num_heads * head_dim)", wide)
+    wide = wide.replace(
+        "self.out_proj = nn.Linear(d_model,", "self.out_proj = nn.Linear(num_heads * head_dim,"
+    )
+    assert [finding.id for finding in verdict_of(wide).findings] == ["projection_shared_by_heads"]
+
+
+def test_one_projection_for_queries_keys_and_values_is_named():
+    text = own(
+        (
+            "self.q_proj(query), self.k_proj(key), self.v_proj(value)",
+            "self.q_proj(query), self.q_proj(key), self.q_proj(value)",
+        ),
+        (
+            "        self.k_proj = nn.Linear(d_model, d_model)\n        self.v_proj = nn.Linear(d_model, d_model)\n",
+            "",
+        ),
+    )
+    assert errors(verdict_of(text)) == ["projection_reused"]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -154,7 +154,7 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
         finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)
         verdict.add("output", finding)
     if reading.layout.shared:
-        stem = reading.layout.roles["q"].partition(".")[0]
+        stem = reading.layout.shared.partition(".")[0]
         line = answer.lines.assigned(stem)
         finding = Finding("projection_shared_by_heads", "queries", line=line, variable=f"self.{stem}")
         verdict.add("parameters", finding)
