@@ -1148,6 +1148,11 @@ def test_one_projection_for_queries_keys_and_values_is_named():
     assert errors(verdict_of(text)) == ["projection_reused"]
 
 
+def test_a_function_of_the_file_under_a_ready_made_name_is_the_learners_own():
+    text = own(("self.split(", "self.multi_head_attention_forward("), ("def split(", "def multi_head_attention_forward("))
+    assert verdict_of(text).findings == []
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -48,9 +48,10 @@ def uses(program: find.Program) -> list[list[Any]]:
     >>> uses(find.Program("attention", "A", body=body))
     [['scaled_dot_product_attention', 1]]
     """
-    parts = (part for node in program.body for part in ast.walk(node))
+    parts = [part for node in program.body for part in ast.walk(node)]
+    own = {part.name for part in parts if isinstance(part, ast.FunctionDef | ast.ClassDef)}
     named = ((_ready_made(part), part) for part in parts)
-    return [[name, getattr(part, "lineno", 0)] for name, part in named if name]
+    return [[name, getattr(part, "lineno", 0)] for name, part in named if name and name not in own]
 
 
 def _ready_made(part: ast.AST) -> str:
