@@ -1149,8 +1149,46 @@ def test_one_projection_for_queries_keys_and_values_is_named():
 
 
 def test_a_function_of_the_file_under_a_ready_made_name_is_the_learners_own():
-    text = own(("self.split(", "self.multi_head_attention_forward("), ("def split(", "def multi_head_attention_forward("))
+    text = own(
+        ("self.split(", "self.multi_head_attention_forward("),
+        ("def split(", "def multi_head_attention_forward("),
+    )
     assert verdict_of(text).findings == []
+
+
+ADDED = [
+    ("            scores = scores.masked_fill(mask == 0, -1e9)\n",
+     "            hidden = 1 - mask[:, None, None, :].to(scores.dtype)\n"
+     "            hidden = hidden * -10000.0\n"
+     "            scores = scores + hidden\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", ["mask", "which"])
+def test_a_mask_that_is_turned_into_numbers_is_none_that_is_added_as_it_is(mask):
+    assert errors(verdict_of(named(mask, *ADDED))) == []
+    small = named(mask, *ADDED, ("-10000.0", "-2.0"))
+    (finding,) = verdict_of(small).findings
+    assert (finding.id, small.split("\n")[finding.line - 1].strip()) == (
+        "mask_fill_too_small",
+        "hidden = hidden * -2.0",
+    )
+    told = ("hidden = 1 - ", "hidden = ")
+    turned = named(
+        mask, *ADDED, ("import math", "# true: the query may attend to this key\nimport math"), told
+    )
+    (finding,) = verdict_of(turned).findings
+    assert (finding.id, turned.split("\n")[finding.line - 1].strip()) == (
+        "mask_inverted",
+        "hidden = hidden * -10000.0",
+    )
+
+
+@pytest.mark.parametrize("mask", ["mask", "which"])
+def test_rows_of_queries_that_are_lowered_as_a_whole_are_told_from_no_mask_at_all(mask):
+    rows = named(mask, *ADDED, ("mask[:, None, None, :]", "mask[:, None, :, None]"))
+    (finding,) = verdict_of(rows).findings
+    assert (finding.id, finding.alternatives) == ("mask_on_queries", ["mask_discarded"])
 
 
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():

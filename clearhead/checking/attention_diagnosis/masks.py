@@ -16,7 +16,7 @@ from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Mea
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
 from clearhead.checking.attention_diagnosis.places import mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.mask_forms import spread
+from clearhead.checking.mask_forms import shaped, spread
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
 
@@ -30,6 +30,8 @@ LIKELY = (
 _PRODUCT = r"\*=?\s*\(?(1(\.0?)? - )?\w*mask|mask\w*\)?\s*\*"
 # Two of them that are one convention, not a mistake, where nothing says what true stands for.
 _CONVENTION = "mask_inverted"
+
+QUERIES = "mask_on_queries"
 
 Outs = Sequence[Sequence[Any]]
 
@@ -83,10 +85,10 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
             for account in _accounts(answer, reading, outs, form, meaning, name)
             if account.right or kind == "masked"
         ]
-        if kind == "added" and made:
+        if kind == "added" and made and not _numbers_of(answer, form, name, HIDDEN):
             verdict.check("mask", "pass", "mask_right", {"name": name})
             return
-        accounts += made
+        accounts += made if kind == "masked" else []
         unexplained += [] if made or kind == "added" else [outs]
     right = [account for account in accounts if account.right]
     meaning = meaning_of(answer.lines, name)
@@ -95,13 +97,22 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
         account = (likely or accounts)[0]
-        if is_mask(name) or answer.understood["dropped"] or "mask_discarded" not in map(id_of, account.found):
+        is_nothing = id_of(account.found[0]) == "mask_discarded"
+        if is_mask(name) or answer.understood["dropped"] or not is_nothing:
             _accuse(answer, reading, verdict, name, account)
         else:
             verdict.check("mask", "not_checked", "mask_not_taken")
     elif unexplained:
         finite = all(np.isfinite(out).all() for out in unexplained[0][0])
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
+
+
+def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int:
+    """The line where the code makes numbers below zero of a mask, where `true` is so; 0 if nowhere."""
+    mask = probes.mask(probes.SEEDS[0], answer.sizes["B"], answer.sizes["T"])
+    where = shaped(mask if true == ALLOWED else ~mask, form, answer.sizes["A"]).astype(float)
+    found = answer.records("masked", form=form, argument=name).matches(where, scaled=True, parts=False)
+    return next((match.record.site.line for match in found if match.factor < 0), 0)
 
 
 def is_mask(name: str) -> bool:
@@ -135,7 +146,8 @@ def _say_right(
     finding = placed(answer, inverted, "weights", found, "masked", form=account.form, argument=name)
     if reading.causal:  # What is masked first is what comes after.
         finding.line = mask_line(answer, reading.explanation, name)
-    finding.line = turned_line(answer, finding.line)
+    made = _numbers_of(answer, account.form, name, ALLOWED)
+    finding.line = made or turned_line(answer, finding.line)
     _show(answer, reading, finding, account)
     if not meaning.true:  # Both conventions are in use: without a word on it neither is wrong.
         finding.level = "note"
@@ -205,6 +217,7 @@ def explained_under(
         return any_same(outs[probe], made["output"], made["mask"]) if name == "output" else None
 
     fill = fill_of(records, values[0], right)
+    turned = fill_of(records, {**values[0], "mask": values[0]["turned"]}, right) is not None
     for value in FILLS if fill is None else (fill,):
         filled = [{**known, "fill": np.float64(value)} for known in values]
         found = explanations(STEPS, right, wrong, filled, fits, 1)
@@ -216,7 +229,7 @@ def explained_under(
         if found:
             is_product = answer.lines.first_own(_PRODUCT)
             seen = bool(fill) or (fill == 0 and not is_product)
-            return sorted(found, key=lambda e: _rank(id_of(e), seen))
+            return sorted(found, key=lambda e: (not (turned and id_of(e) == QUERIES), _rank(id_of(e), seen)))
     return []
 
 
@@ -242,6 +255,8 @@ def _accuse(
     if mistake.id in ("mask_discarded", "mask_on_queries"):
         finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
         finding.variable = argument
+    elif mistake.id == "mask_fill_too_small":
+        finding.line = _numbers_of(answer, account.form, argument, HIDDEN) or finding.line
     finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
     _show(answer, reading, finding, account)
     verdict.add("mask", finding)

@@ -198,8 +198,9 @@ _SAYS = {"scale_": r"scale|alpha|sqrt|\*\*|/", "mask_": r"mask"}
 def _within(answer: AttentionAnswer, mistake: Mistake, site: Site) -> int:
     """The line of a longer expression that speaks of what is wrong; else its first."""
     pattern = next((says for begin, says in _SAYS.items() if mistake.id.startswith(begin)), "")
-    for line in range(site.line + 1, site.end_line + 1) if pattern else ():
-        if line <= len(answer.lines.all) and re.search(pattern, answer.lines.all[line - 1]):
+    for line in range(site.line, site.end_line + 1) if pattern else ():
+        begin = site.column if line == site.line else 0
+        if line <= len(answer.lines.all) and re.search(pattern, answer.lines.all[line - 1][begin:]):
             return line
     return site.line
 
