@@ -1191,6 +1191,21 @@ def test_rows_of_queries_that_are_lowered_as_a_whole_are_told_from_no_mask_at_al
     assert (finding.id, finding.alternatives) == ("mask_on_queries", ["mask_discarded"])
 
 
+@pytest.mark.parametrize(
+    ("made", "mistake"),
+    [
+        ("scores.masked_fill(mask == 0, 0.0)", "mask_fill_too_small"),
+        ("scores * mask", "mask_multiplied_before_softmax"),
+    ],
+)
+def test_scores_of_nought_are_filled_or_multiplied_as_the_code_has_it(made, mistake):
+    given = named("which", ("scores.masked_fill(mask == 0, -1e9)", made))
+    assert errors(verdict_of(given)) == [mistake]
+    always = ("        if mask is not None:\n    ", "        mask = torch.tril(torch.ones(T, T))\n")
+    causal = own((", mask=None", ""), always, ("scores.masked_fill(mask == 0, -1e9)", made))
+    assert errors(verdict_of(causal)) == [mistake]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

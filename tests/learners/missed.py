@@ -4,7 +4,6 @@ NOT_UNDERSTOOD = {"network_closures"}
 # A row with nothing to attend to is nan in these, which is said of them.
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {
-    ("attention_lecture", "mask_fill_too_small"),
     ("attention_lucid", "crash"),
     ("attention_lucid", "mask_on_queries"),
     ("attention_nanogpt", "crash"),

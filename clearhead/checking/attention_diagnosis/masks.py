@@ -14,7 +14,7 @@ from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Meaning, meaning_of
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import mask_line, placed, turned_line
+from clearhead.checking.attention_diagnosis.places import is_filled, mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import shaped, spread
 from clearhead.checking.search import Explanation, explanations
@@ -27,7 +27,6 @@ LIKELY = (
     "mask_multiplied_before_softmax",
     "mask_hides_diagonal", "mask_fill_too_small",
 )  # fmt: skip
-_PRODUCT = r"\*=?\s*\(?(1(\.0?)? - )?\w*mask|mask\w*\)?\s*\*"
 # Two of them that are one convention, not a mistake, where nothing says what true stands for.
 _CONVENTION = "mask_inverted"
 
@@ -227,8 +226,7 @@ def explained_under(
         if not np.isfinite(outs[0][0]).all():  # Then something is hidden.
             found = [e for e in found if id_of(e) != "mask_discarded"]
         if found:
-            is_product = answer.lines.first_own(_PRODUCT)
-            seen = bool(fill) or (fill == 0 and not is_product)
+            seen = bool(fill) or (fill == 0 and is_filled(answer))
             return sorted(found, key=lambda e: (not (turned and id_of(e) == QUERIES), _rank(id_of(e), seen)))
     return []
 

@@ -15,7 +15,14 @@ from clearhead.checking.attention_diagnosis.forms import any_same, nearest
 from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
 from clearhead.checking.attention_diagnosis.layouts import Layout
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import MASKS, TRIANGLE, Places, fill_line, placed
+from clearhead.checking.attention_diagnosis.places import (
+    MASKS,
+    TRIANGLE,
+    Places,
+    fill_line,
+    is_filled,
+    placed,
+)
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
@@ -93,7 +100,8 @@ def _explanations(
     if causal and most:
         fill = fill_of(answer.records(), values[0], answer.right)
         for known in values:
-            known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
+            is_seen = fill is not None and fill > ENOUGH and (fill != 0 or is_filled(answer))
+            known["fill"] = np.float64(fill if is_seen else FAR_BELOW)
     wrong = [
         mistake
         for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))

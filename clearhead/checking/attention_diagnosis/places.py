@@ -210,7 +210,13 @@ def fill_line(answer: AttentionAnswer) -> int:
     return answer.lines.first_own(r"masked_fill|where\(|inf\b")
 
 
+def is_filled(answer: AttentionAnswer) -> bool:
+    """Whether something is put in the place of masked scores, which else are multiplied."""
+    return bool(answer.lines.first_own(rf"{_FILL}|{_ASSIGNED}"))
+
+
 _FILL = r"masked_fill|where\("
+_ASSIGNED = r"\] *= "
 _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
