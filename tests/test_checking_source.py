@@ -1206,6 +1206,17 @@ def test_scores_of_nought_are_filled_or_multiplied_as_the_code_has_it(made, mist
     assert errors(verdict_of(causal)) == [mistake]
 
 
+OTHER_WAY_ROUND = [
+    ("query, key, value, mask", "one, two, three, mask"), ("query.shape", "one.shape"),
+    ("self.q_proj(query), self.k_proj(key), self.v_proj(value)", "self.q_proj(three), self.k_proj(two), self.v_proj(one)"),
+]  # fmt: skip
+
+
+def test_an_attention_without_a_softmax_is_known_by_its_root():
+    text = BY_HEAD.replace("torch.softmax(a @", "(a @").replace("** 0.5, dim=-1)", "** 0.5)")
+    assert errors(verdict_of(text)) == ["softmax_missing"]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

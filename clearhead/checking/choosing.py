@@ -94,6 +94,8 @@ def features(nodes: Iterable[ast.AST]) -> set[str]:
         found |= {name for name, pattern in _FEATURES.items() if re.fullmatch(pattern, word)}
         if _is_product(part):
             found.add("product")
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow) and _is_half(part.right):
+            found.add("sqrt")
     return found
 
 
@@ -117,6 +119,10 @@ def _is_product(part: ast.AST) -> bool:
         and isinstance(part.value, ast.BinOp)
         and isinstance(part.value.op, ast.Mult)
     )
+
+
+def _is_half(power: ast.expr) -> bool:
+    return ast.unparse(power) in ("0.5", "-0.5", "1 / 2", "-1 / 2")
 
 
 def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, float]]:
