@@ -1212,6 +1212,16 @@ OTHER_WAY_ROUND = [
 ]  # fmt: skip
 
 
+def test_which_argument_asks_is_found_by_trying_where_no_name_tells():
+    assert errors(verdict_of(own(*OTHER_WAY_ROUND))) == []
+    assert verdict_of(own(*OTHER_WAY_ROUND)).checks["output"].status == "pass"
+    multiplied = own(*OTHER_WAY_ROUND, ("/ math.sqrt", "* math.sqrt"))
+    assert errors(verdict_of(multiplied)) == ["scale_multiplied"]
+    # Then keys cannot be told from values.
+    unshared = own(*OTHER_WAY_ROUND, ("scores.softmax(dim=-1)", "scores"))
+    assert errors(verdict_of(unshared)) == ["softmax_missing"]
+
+
 def test_an_attention_without_a_softmax_is_known_by_its_root():
     text = BY_HEAD.replace("torch.softmax(a @", "(a @").replace("** 0.5, dim=-1)", "** 0.5)")
     assert errors(verdict_of(text)) == ["softmax_missing"]
