@@ -1227,6 +1227,27 @@ def test_an_attention_without_a_softmax_is_known_by_its_root():
     assert errors(verdict_of(text)) == ["softmax_missing"]
 
 
+IN_PLACE = [
+    ("            scores = scores.masked_fill(mask == 0, -1e9)\n",
+     "            seen = torch.arange(key.shape[1])[None, :] < mask[:, None]\n"
+     "            seen = seen[:, None, None].expand_as(scores)\n"
+     "            scores[~seen] = -1e6\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["valid_lens", "which"])
+def test_numbers_of_tokens_that_may_be_seen_are_a_mask(name):
+    right = verdict_of(named(name, *IN_PLACE))
+    assert errors(right) == []
+    assert right.checks["mask"].status == "pass"
+    for edit, mistake in ((("[~seen]", "[seen]"), "mask_inverted"), (("-1e6", "-1"), "mask_fill_too_small")):
+        text = named(name, *IN_PLACE, edit)
+        (finding,) = verdict_of(text).findings
+        assert finding.id == mistake
+        # It is said where the scores are written over.
+        assert "seen] = " in text.split("\n")[finding.line - 1]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -16,7 +16,7 @@ from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Mea
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
 from clearhead.checking.attention_diagnosis.places import is_filled, mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.mask_forms import shaped, spread
+from clearhead.checking.mask_forms import LENGTHS, shaped, spread
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
 
@@ -90,7 +90,8 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         accounts += made if kind == "masked" else []
         unexplained += [] if made or kind == "added" else [outs]
     right = [account for account in accounts if account.right]
-    meaning = meaning_of(answer.lines, name)
+    are_lengths = {account.form for account in right or accounts} == {LENGTHS}
+    meaning = Meaning(ALLOWED, True) if are_lengths else meaning_of(answer.lines, name)
     if right:
         _say_right(answer, reading, verdict, name, right, meaning)
     elif accounts:
@@ -117,10 +118,10 @@ def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int
 def is_mask(name: str) -> bool:
     """Whether an argument's name says that it takes a mask; another one may be there for anything.
 
-    >>> is_mask("key_padding_mask"), is_mask("cache")
-    (True, False)
+    >>> is_mask("key_padding_mask"), is_mask("valid_lens"), is_mask("cache")
+    (True, True, False)
     """
-    return bool(re.search(r"mask|pad|^m$", name, re.I))
+    return bool(re.search(r"mask|pad|valid|keep|^m$", name, re.I))
 
 
 def _say_right(
@@ -169,7 +170,8 @@ def _accounts(
     values = []
     for probe, seed in enumerate(probes.SEEDS):
         given = probes.mask(seed, answer.sizes["B"], answer.sizes["T"])
-        allowed = spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
+        allowed = spread(given, form, reading.layout.A)
+        allowed = allowed if meaning == ALLOWED else 1 - allowed
         values.append(under(answer, reading, allowed, probe))
     known = (*mistakes_of("attention"), *reordered_mistakes())
     wrong = [m for m in known if m.id.startswith("mask_") and m.id != _CONVENTION]
@@ -177,6 +179,8 @@ def _accounts(
     found = explained_under(answer, reading, outs, values, wrong, records)
     if reading.causal and not found:
         found = _unmasked(answer, reading, outs)
+    if form == LENGTHS and any(each.mistakes and id_of(each) == "mask_discarded" for each in found):
+        return []  # Numbers may pass as a mask that hides nothing.
     return [Account(form, meaning, found, outs)] if found else []
 
 

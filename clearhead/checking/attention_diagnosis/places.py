@@ -45,7 +45,8 @@ class Places:
         if mistake.id.startswith(MASKS) and mistake.id != "mask_after_softmax":
             record = self._masking()
             if record is not None:
-                return record.site
+                line = written_line(self.answer)
+                return _at(line) if line else record.site
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
@@ -212,11 +213,16 @@ def fill_line(answer: AttentionAnswer) -> int:
 
 def is_filled(answer: AttentionAnswer) -> bool:
     """Whether something is put in the place of masked scores, which else are multiplied."""
-    return bool(answer.lines.first_own(rf"{_FILL}|{_ASSIGNED}"))
+    return bool(answer.lines.first_own(_FILL) or written_line(answer))
+
+
+def written_line(answer: AttentionAnswer) -> int:
+    """Where masked scores are written over in place, if nothing else fills them."""
+    return 0 if answer.lines.first_own(_FILL) else answer.lines.first_own(_WRITTEN)
 
 
 _FILL = r"masked_fill|where\("
-_ASSIGNED = r"\] *= "
+_WRITTEN = r"^\s*\w+\[[^:\]]+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
 _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
