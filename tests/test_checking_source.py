@@ -1047,9 +1047,24 @@ def test_a_mask_of_any_name_is_looked_at(mask):
     right = verdict_of(named(mask))
     assert errors(right) == []
     assert right.checks["mask"].status == "pass"
+    queries = ("mask == 0", "mask.mT == 0")
+    assert errors(verdict_of(named(mask, queries))) == ["mask_on_queries"]
     late = ("softmax(dim=-1)\n", "softmax(dim=-1) * (1 if mask is None else mask)\n")
     filled = ("scores = scores.masked_fill(mask == 0, -1e9)", "pass")
-    assert errors(verdict_of(named(mask, filled, late))) == ["mask_after_softmax"]
+    # Under a name that tells nothing it may be a gate.
+    named_late = errors(verdict_of(named(mask, filled, late)))
+    assert named_late == ([] if mask == "which" else ["mask_after_softmax"])
+
+
+def test_keys_and_values_without_projections_are_another_kind_of_attention():
+    text = own(
+        ("self.k_proj(key), self.v_proj(value)", "key, value"),
+        (
+            "        self.k_proj = nn.Linear(d_model, d_model)\n        self.v_proj = nn.Linear(d_model, d_model)\n",
+            "",
+        ),
+    )
+    assert errors(verdict_of(text)) == []
 
 
 def test_what_is_masked_and_thrown_away_is_found_whatever_the_mask_is_called():
@@ -1199,7 +1214,7 @@ def test_rows_of_queries_that_are_lowered_as_a_whole_are_told_from_no_mask_at_al
     ],
 )
 def test_scores_of_nought_are_filled_or_multiplied_as_the_code_has_it(made, mistake):
-    given = named("which", ("scores.masked_fill(mask == 0, -1e9)", made))
+    given = named("keep", ("scores.masked_fill(mask == 0, -1e9)", made))
     assert errors(verdict_of(given)) == [mistake]
     always = ("        if mask is not None:\n    ", "        mask = torch.tril(torch.ones(T, T))\n")
     causal = own((", mask=None", ""), always, ("scores.masked_fill(mask == 0, -1e9)", made))

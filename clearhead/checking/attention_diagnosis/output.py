@@ -119,6 +119,8 @@ def _is_possible(answer: AttentionAnswer, mistake: Mistake, layout: Layout, caus
     """Whether a mistake can be told here at all."""
     if mistake.id.startswith(MASKS):
         return causal and mistake.id in CAUSAL
+    if not layout.roles["k"]:  # There is but one projection.
+        return mistake.id == "projection_reused"
     if mistake.id == "output_projection_missing":
         return bool(layout.roles["o"])
     among_inputs = re.search("inputs_of|both_", mistake.step.function.__name__)
