@@ -1056,6 +1056,30 @@ def test_a_mask_of_any_name_is_looked_at(mask):
     assert named_late == ([] if mask == "which" else ["mask_after_softmax"])
 
 
+@pytest.mark.parametrize("used", ["scores * gate", "scores + gate", "scores - gate"])
+def test_an_argument_that_is_no_mask_is_not_judged_as_one(used):
+    text = named("gate", ("scores.masked_fill(mask == 0, -1e9)", used.replace("gate", "mask")))
+    assert errors(verdict_of(text)) == []
+
+
+def test_masks_of_heads_and_of_queries_are_none_of_keys():
+    heads = own(
+        ("mask=None", "mask=None, head_mask=None"),
+        (
+            "        out =",
+            "        weights = weights if head_mask is None else weights * head_mask\n        out =",
+        ),
+    )
+    queries = own(
+        ("mask=None", "mask=None, query_mask=None"),
+        (
+            "return self.out_proj(out)",
+            "return self.out_proj(out) * (1 if query_mask is None else query_mask[:, :, None])",
+        ),
+    )
+    assert errors(verdict_of(heads)) == errors(verdict_of(queries)) == []
+
+
 def test_keys_and_values_without_projections_are_another_kind_of_attention():
     text = own(
         ("self.k_proj(key), self.v_proj(value)", "key, value"),

@@ -31,6 +31,7 @@ LIKELY = (
 _CONVENTION = "mask_inverted"
 
 QUERIES = "mask_on_queries"
+_OF_QUERIES = r"quer|^q_|tgt|target"  # a mask that is there to hide queries
 
 Outs = Sequence[Sequence[Any]]
 
@@ -97,8 +98,7 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
         account = (likely or accounts)[0]
-        is_nothing = id_of(account.found[0]) == "mask_discarded"
-        if is_mask(name) or answer.understood["dropped"] or not is_nothing:
+        if is_mask(name) or meaning.sure or _is_masking(answer, account, name):
             _accuse(answer, reading, verdict, name, account)
         else:
             verdict.check("mask", "not_checked", "mask_not_taken")
@@ -253,6 +253,8 @@ def _accuse(
     """Say which mistake explains the outputs under a mask."""
     best = account.found[0]
     name, mistake = next(iter(best.mistakes.items()))
+    if mistake.id == QUERIES and re.search(_OF_QUERIES, argument, re.I):
+        return
     finding = placed(answer, mistake, name, best, "masked", form=account.form, argument=argument)
     if mistake.id in ("mask_discarded", "mask_on_queries"):
         finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
@@ -262,6 +264,17 @@ def _accuse(
     finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
     _show(answer, reading, finding, account)
     verdict.add("mask", finding)
+
+
+def _is_masking(answer: AttentionAnswer, account: Account, name: str) -> bool:
+    """Whether what came of an argument under any name is a mistake with a mask, and not another use of it."""
+    identity = id_of(account.found[0])
+    if identity == "mask_discarded":
+        return bool(answer.understood["dropped"])
+    if identity == "mask_fill_too_small":
+        return is_filled(answer) or bool(_numbers_of(answer, account.form, name, HIDDEN))
+    # What is multiplied may be a gate or a temperature.
+    return identity not in ("mask_after_softmax", "mask_multiplied_before_softmax")
 
 
 def _show(answer: AttentionAnswer, reading: Reading, finding: Finding, account: Account) -> None:

@@ -27,6 +27,7 @@ SIZES = [
 ]  # fmt: skip
 _MORE = r"(_\w{0,6}|\w|in(put)?s?)?"  # after q, k and v: not `keep`, not `valid`
 INPUTS = [
+    ("flag", r"\w*head_?mask"),  # weighs whole heads
     ("mask", r".*mask.*|m|(\w+_)?pad(ding)?"),
     ("q", rf"x?_?q(uery|ueries|s)?{_MORE}"),
     ("k", rf"x?_?k(ey|eys|s)?{_MORE}"),
