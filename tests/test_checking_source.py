@@ -1259,6 +1259,13 @@ def test_which_argument_asks_is_found_by_trying_where_no_name_tells():
     # Then keys cannot be told from values.
     unshared = own(*OTHER_WAY_ROUND, ("scores.softmax(dim=-1)", "scores"))
     assert errors(verdict_of(unshared)) == ["softmax_missing"]
+    # Any other order than the two that are in use is a mistake.
+    silent = [("q_proj", "first"), ("k_proj", "second"), ("v_proj", "third")]
+    for edits, mistake in (
+        ([("q @ k", "k @ q")], "query_key_swapped"),
+        ([("q @ k", "q @ v"), ("weights @ v", "weights @ k")], "key_value_swapped"),
+    ):
+        assert errors(verdict_of(own(*OTHER_WAY_ROUND, *edits, *silent))) == [mistake]
 
 
 def test_an_attention_without_a_softmax_is_known_by_its_root():

@@ -16,10 +16,9 @@ NOTHING = 1e-9
 
 
 def tell_roles(subject: AttentionSubject, loaded: Loaded) -> None:
-    """Exchange the roles of three arguments that were guessed by their order, if that is contradicted.
+    """Read the arguments as values, keys, queries, if the other order in use is contradicted.
 
     A token that asks changes its own output alone; outputs follow a token that hands over in proportion.
-    Where this does not tell all three, each is given the same tokens.
     """
     names = {role: name for role, name in subject.inputs if role in ROLES}
     if len(names) < len(ROLES) or any(role_of(name, INPUTS) in (*ROLES,) for name in names.values()):
@@ -27,11 +26,9 @@ def tell_roles(subject: AttentionSubject, loaded: Loaded) -> None:
     effects = {role: _effect(subject, loaded, role) for role in ROLES}
     asks = [role for role, (changed, _) in effects.items() if changed == 1]
     hands = [role for role, (changed, in_proportion) in effects.items() if changed > 1 and in_proportion]
-    if asks in (["q"], []) and hands in (["v"], [], ["k", "v"]):
-        return
-    are_told = len(asks) == len(hands) == 1
-    told = {asks[0]: "q", hands[0]: "v"} if are_told else dict.fromkeys(ROLES, "x")
-    subject.inputs = [(told.get(role, "k") if role in ROLES else role, name) for role, name in subject.inputs]
+    if asks == ["v"] or hands == ["q"]:
+        turned = {"q": "v", "v": "q"}
+        subject.inputs = [(turned.get(role, role), name) for role, name in subject.inputs]
 
 
 def _effect(subject: AttentionSubject, loaded: Loaded, role: str) -> tuple[int, bool]:
