@@ -1294,6 +1294,35 @@ def test_numbers_of_tokens_that_may_be_seen_are_a_mask(name):
         assert "seen] = " in text.split("\n")[finding.line - 1]
 
 
+TURNED = """\
+        def turned(x):
+            angle = torch.arange(T)[:, None] * 0.1
+            a, b = x.chunk(2, -1)
+            return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
+
+        q, k = turned(q), turned(k)
+        scores = q @"""
+MORE = {
+    "positions": [("        scores = q @", TURNED)],
+    "norm": [("        scores = q @", "        q, k = q / q.norm(dim=-1, keepdim=True), k / k.norm(dim=-1, keepdim=True)\n        scores = q @")],
+    "gate": [("self.out_proj(out)", "self.out_proj(out) * self.gate(query)"),
+             ("        self.out_proj =", "        self.gate = nn.Linear(d_model, d_model)\n        self.out_proj =")],
+    "temperature": [("/ math.sqrt(self.d)", "/ self.heat"),
+                    ("        self.out_proj =", "        self.heat = nn.Parameter(torch.ones(1))\n        self.out_proj =")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_what_is_more_than_attention_is_not_called_wrong(more):
+    verdict = verdict_of(own(*MORE[more]))
+    assert errors(verdict) == []
+    assert verdict.checks["output"].detail == "more_than_attention"
+
+
+def test_what_is_unknown_and_nothing_but_attention_is_said():
+    assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

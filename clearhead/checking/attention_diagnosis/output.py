@@ -23,6 +23,7 @@ from clearhead.checking.attention_diagnosis.places import (
     is_filled,
     placed,
 )
+from clearhead.checking.attention_diagnosis.weights import weights_of
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
@@ -36,6 +37,8 @@ SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
 # What code has in it that hides something from somebody.
 _HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
 FAR_BELOW = -1e9
+# Functions of what is more than attention: positions that turn, norms, gates.
+_MORE = r"\b(cos|sin|polar|view_as_complex|norm|normalize|layer_norm|sigmoid|tanh|relu|gelu)(?=\()"
 # How many layouts are tried: with one mistake and with two, heads within a token, unknown.
 ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
 
@@ -65,7 +68,10 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
         found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
     if found is None:
         chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
-        if choices[0].named and not chance:
+        more = _more_than_attention(answer, choices[0])
+        if more:
+            verdict.check("output", "not_checked", "more_than_attention", {"name": more})
+        elif choices[0].named and not chance:
             _say_unknown(answer, verdict, choices[:UNKNOWN])
         else:  # Which projection is whose was guessed, and may have been guessed wrongly.
             verdict.check("output", "not_checked", "not_understood")
@@ -205,6 +211,19 @@ def _error(answer: AttentionAnswer, reading: Reading) -> float:
     known = reading.explanation.values[0]["output"]
     with np.errstate(all="ignore"):
         return max(float(np.nanmax(np.abs(nearest(answer.outs()[0], known) - known))), 1e-16)
+
+
+def _more_than_attention(answer: AttentionAnswer, layout: Layout) -> str:
+    """A parameter that is none of attention's, or a function that it has no use for; "" if there is none."""
+    rows = answer.understood["parameters"]
+    weights = weights_of(rows, answer.sizes["A"], answer.sizes["M"])
+    used = {n for w in weights if w.name in layout.roles.values() for n in (*w.places, *w.bias)}
+    others = [name for place, (name, *_) in enumerate(rows) if place not in used]
+    if others:
+        return str(others[0].partition(".")[0])
+    line = answer.lines.first_own(_MORE)
+    found = re.search(_MORE, answer.lines.own[line - 1]) if line else None
+    return found[0] if found else ""
 
 
 def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[Layout]) -> None:
