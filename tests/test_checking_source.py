@@ -1323,6 +1323,19 @@ def test_what_is_unknown_and_nothing_but_attention_is_said():
     assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
 
 
+def test_as_many_layers_in_a_list_as_there_are_heads_are_no_heads():
+    made = "".join(f"        self.{role}_proj = nn.Linear(d_model, d_model)\n" for role in "qkv")
+    text = own(
+        (made, "        self.three = nn.ModuleList(nn.Linear(d_model, d_model) for _ in range(3))\n"),
+        (
+            "self.q_proj(query), self.k_proj(key), self.v_proj(value)",
+            "[f(x) for f, x in zip(self.three, (query, key, value))]",
+        ),
+    )
+    assert verdict_of(text).checks["output"].status == "pass"
+    assert errors(verdict_of(text.replace("/ math", "* math"))) == ["scale_multiplied"]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

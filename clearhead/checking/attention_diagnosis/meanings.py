@@ -14,7 +14,7 @@ _IS_TRUE = (
 )
 _HIDES = r"ignor|mask(ed|ing)|hid|block|\bpad|fill|future|가려|가리|무시|막|패딩|마스킹|屏蔽|掩|遮"
 _SHOWS = (
-    r"attend|allow|\bsee\b|seen|looked at|keep|kept|visible|real|word|valid|exist"
+    r"attend|allow|\bsee\b|seen|looked at|takes? part|keep|kept|visible|real|word|valid|exist"
     r"|보[는이지]|볼|참고|허용|可见|保留"
 )
 _SAYS_SHOWN = r"keep|kept|valid|visible|allow|attend"
