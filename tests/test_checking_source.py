@@ -1336,6 +1336,14 @@ def test_as_many_layers_in_a_list_as_there_are_heads_are_no_heads():
     assert errors(verdict_of(text.replace("/ math", "* math"))) == ["scale_multiplied"]
 
 
+def test_an_order_that_a_remark_tells_is_believed_where_a_mistake_hides_it():
+    lost = ("transpose(0, 1).reshape(T, B, -1)", "reshape(T, B, -1)")
+    told = ("import math", "# x is (time, batch, channels)\nimport math")
+    assert errors(verdict_of(own(*WAYS["tokens first"], lost, told, ("T, B", "one, two")))) == [
+        "merge_without_transpose"
+    ]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -23,9 +23,10 @@ from clearhead.checking.recorder import Loaded
 from clearhead.checking.subject import quiet, seed_all
 
 Given = dict[str, Any]
-# A shape that is taken apart with the number of tokens before that of sequences.
+# A shape that is taken apart, or told, with the number of tokens before that of sequences.
 _TOKENS_FIRST = (
     r"\b(\w*len\w*|[tls]|seq\w*|time\w*|src|tgt) *, *(bsz|[bn]|bs|batch\w*)\b[^=\n]*= *\w+\.(size\(\)|shape)"
+    r"|\((seq\w*|time|tokens|[TL]|\w+_len) *, *(batch\w*|[BN]|bsz) *,[^()\n]*\)"
 )
 
 
