@@ -881,9 +881,13 @@ HEADS_FIRST = [
     ("            scores = scores.masked", "            mask = mask.repeat(self.h, 1, 1)\n            scores = scores.masked"),
     ("(weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)", "torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)"),
 ]  # fmt: skip
+HEADS_LAST = [
+    ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "x.view(x.shape[0], x.shape[1], self.d, self.h).permute(0, 3, 1, 2)"),
+    ("(weights @ v).transpose(1, 2)", "(weights @ v).permute(0, 2, 3, 1)"),
+]  # fmt: skip
 WAYS = {
     "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
-    "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST,
+    "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST, "heads last": HEADS_LAST,
 }  # fmt: skip
 
 
@@ -927,6 +931,7 @@ def test_three_projections_in_one_table_are_read():
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
         ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
+        ("heads last", ("(weights @ v).permute(0, 2, 3, 1).reshape", "(weights @ v).reshape"), "merge_without_transpose"),
     ],
 )  # fmt: skip
 def test_a_reshape_is_told_where_values_lie_in_another_order(way, edit, mistake):

@@ -7,7 +7,6 @@ NOT_NAMED = {
     ("attention_lucid", "crash"),
     ("attention_lucid", "mask_on_queries"),
     ("attention_nanogpt", "crash"),
-    ("attention_strided", "merge_without_transpose"),
     ("network_blocks", "loss_log_of_zero"),
     ("network_closures", "gradient_not_averaged"),
     ("network_closures", "hidden_without_activation"),
