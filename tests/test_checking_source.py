@@ -1349,6 +1349,15 @@ def test_an_order_that_a_remark_tells_is_believed_where_a_mistake_hides_it():
     ]
 
 
+def test_heads_that_meet_within_a_token_are_told_whatever_the_order_of_arguments():
+    across = own(
+        *OTHER_WAY_ROUND,
+        ("self.h, self.d).transpose(1, 2)", "self.h, self.d)"),
+        ("(weights @ v).transpose(1, 2)", "(weights @ v)"),
+    )
+    assert errors(verdict_of(across)) == ["attends_across_heads"]
+
+
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():
     text = own(("        B, T, _ = query.shape", "        B, T, _, _ = query.shape"))
     assert errors(verdict_of(text)) == []

@@ -28,7 +28,9 @@ def tell_roles(subject: AttentionSubject, loaded: Loaded) -> None:
     hands = [role for role, (changed, in_proportion) in effects.items() if changed > 1 and in_proportion]
     if asks == ["v"] or hands == ["q"]:
         turned = {"q": "v", "v": "q"}
-        subject.inputs = [(turned.get(role, role), name) for role, name in subject.inputs]
+    else:  # Where no token reaches another, nothing tells them apart, and all are given the same.
+        turned = dict.fromkeys(ROLES, "x") if len(asks) == len(ROLES) else {}
+    subject.inputs = [(turned.get(role, role), name) for role, name in subject.inputs]
 
 
 def _effect(subject: AttentionSubject, loaded: Loaded, role: str) -> tuple[int, bool]:
