@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 
 import pytest
 from test_checking import errors, verdict_of
@@ -880,9 +881,13 @@ HEADS_FIRST = [
     ("            scores = scores.masked", "            mask = mask.repeat(self.h, 1, 1)\n            scores = scores.masked"),
     ("(weights @ v).transpose(1, 2).reshape(B, T, self.h * self.d)", "torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)"),
 ]  # fmt: skip
+HEADS_LAST = [
+    ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "x.view(x.shape[0], x.shape[1], self.d, self.h).permute(0, 3, 1, 2)"),
+    ("(weights @ v).transpose(1, 2)", "(weights @ v).permute(0, 2, 3, 1)"),
+]  # fmt: skip
 WAYS = {
     "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
-    "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST,
+    "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST, "heads last": HEADS_LAST,
 }  # fmt: skip
 
 
@@ -926,6 +931,7 @@ def test_three_projections_in_one_table_are_read():
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
         ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
+        ("heads last", ("(weights @ v).permute(0, 2, 3, 1).reshape", "(weights @ v).reshape"), "merge_without_transpose"),
     ],
 )  # fmt: skip
 def test_a_reshape_is_told_where_values_lie_in_another_order(way, edit, mistake):
@@ -1033,6 +1039,323 @@ def test_an_argument_that_does_nothing_is_no_mask_that_is_thrown_away():
     verdict = verdict_of(text)
     assert errors(verdict) == []
     assert verdict.checks["output"].status == "pass"
+
+
+def named(mask, *edits):
+    """An attention whose mask has another name, or the like of one."""
+    text = own(*edits)
+    return re.sub(r"\bmask\b", mask, text)
+
+
+@pytest.mark.parametrize("mask", ["keep", "valid", "which"])
+def test_a_mask_of_any_name_is_looked_at(mask):
+    right = verdict_of(named(mask))
+    assert errors(right) == []
+    assert right.checks["mask"].status == "pass"
+    queries = ("mask == 0", "mask.mT == 0")
+    assert errors(verdict_of(named(mask, queries))) == ["mask_on_queries"]
+    late = ("softmax(dim=-1)\n", "softmax(dim=-1) * (1 if mask is None else mask)\n")
+    filled = ("scores = scores.masked_fill(mask == 0, -1e9)", "pass")
+    # Under a name that tells nothing it may be a gate.
+    named_late = errors(verdict_of(named(mask, filled, late)))
+    assert named_late == ([] if mask == "which" else ["mask_after_softmax"])
+
+
+@pytest.mark.parametrize("used", ["scores * gate", "scores + gate", "scores - gate"])
+def test_an_argument_that_is_no_mask_is_not_judged_as_one(used):
+    text = named("gate", ("scores.masked_fill(mask == 0, -1e9)", used.replace("gate", "mask")))
+    assert errors(verdict_of(text)) == []
+
+
+def test_masks_of_heads_and_of_queries_are_none_of_keys():
+    heads = own(
+        ("mask=None", "mask=None, head_mask=None"),
+        (
+            "        out =",
+            "        weights = weights if head_mask is None else weights * head_mask\n        out =",
+        ),
+    )
+    queries = own(
+        ("mask=None", "mask=None, query_mask=None"),
+        (
+            "return self.out_proj(out)",
+            "return self.out_proj(out) * (1 if query_mask is None else query_mask[:, :, None])",
+        ),
+    )
+    assert errors(verdict_of(heads)) == errors(verdict_of(queries)) == []
+
+
+def test_keys_and_values_without_projections_are_another_kind_of_attention():
+    text = own(
+        ("self.k_proj(key), self.v_proj(value)", "key, value"),
+        (
+            "        self.k_proj = nn.Linear(d_model, d_model)\n        self.v_proj = nn.Linear(d_model, d_model)\n",
+            "",
+        ),
+    )
+    assert errors(verdict_of(text)) == []
+
+
+def test_what_is_masked_and_thrown_away_is_found_whatever_the_mask_is_called():
+    lost = ("scores = scores.masked_fill(", "scores.masked_fill(")
+    assert errors(verdict_of(named("which", lost))) == ["mask_discarded"]
+
+
+def test_a_name_of_what_may_be_seen_says_what_true_means():
+    turned = ("mask == 0", "mask != 0")
+    assert errors(verdict_of(named("valid", turned))) == ["mask_inverted"]
+    # A name and what the file makes of masks may disagree.
+    assert errors(verdict_of("SEEN = torch.tril\n" + named("pad_mask", turned))) == []
+
+
+BY_HEAD = """\
+import torch
+from torch import nn
+
+n = 48
+
+
+class One(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.a = nn.Linear(n, size, bias=False)
+        self.b = nn.Linear(n, size, bias=False)
+        self.c = nn.Linear(n, size, bias=False)
+
+    def forward(self, x):
+        a, b, c = self.a(x), self.b(x), self.c(x)
+        weights = torch.softmax(a @ b.transpose(-2, -1) / a.shape[-1] ** 0.5, dim=-1)
+        return weights @ c
+
+
+class Several(nn.Module):
+    def __init__(self, count, size):
+        super().__init__()
+        self.ones = nn.ModuleList([One(size) for _ in range(count)])
+        self.last = nn.Linear(count * size, n)
+
+    def forward(self, x):
+        return self.last(torch.cat([one(x) for one in self.ones], dim=-1))
+"""
+
+
+def test_a_width_that_the_file_fixes_is_found_without_names():
+    assert verdict_of(BY_HEAD).checks["output"].status == "pass"
+    assert errors(verdict_of(BY_HEAD.replace("** 0.5", "** 1"))) == ["scale_without_root"]
+    text = BY_HEAD.replace("count, size", "num_heads, head_size").replace(
+        "count * size", "num_heads * head_size"
+    )
+    lost = text.replace("nn.ModuleList(", "list(").replace(
+        "One(size) for _ in range(count)", "One(head_size) for _ in range(num_heads)"
+    )
+    assert errors(verdict_of(lost)) == ["parameters_unregistered"]
+
+
+def test_one_head_for_all_is_told_from_one_projection_for_all():
+    same = verdict_of(BY_HEAD.replace("[One(size) for _ in range(count)]", "[One(size)] * count"))
+    assert [finding.id for finding in same.findings] == ["projection_shared_by_heads"]
+
+
+def test_a_number_of_heads_that_has_a_default_and_no_telling_name_is_tried():
+    text = own(("d_model, num_heads", "total, apart=8"), ("num_heads", "apart"), ("d_model", "total"))
+    assert errors(verdict_of(text)) == []
+    assert verdict_of(text).checks["output"].status == "pass"
+
+
+def test_a_projection_that_serves_all_heads_beside_others_is_noted_at_its_line():
+    one = own(
+        ("self.k_proj = nn.Linear(d_model, d_model)", "self.k_proj = nn.Linear(d_model, self.d)"),
+        ("self.split(k)", "k[:, None].expand(-1, self.h, -1, -1)"),
+    )
+    (note,) = verdict_of(one).findings
+    assert (note.id, note.severity) == ("projection_shared_by_heads", "note")
+    assert "self.k_proj = " in one.split("\n")[note.line - 1]
+    wide = one.replace("num_heads):", "num_heads, head_dim):").replace("d_model // num_heads", "head_dim")
+    wide = re.sub(r"(q_proj|v_proj) = .*", r"\1 = nn.Linear(d_model, num_heads * head_dim)", wide)
+    wide = wide.replace(
+        "self.out_proj = nn.Linear(d_model,", "self.out_proj = nn.Linear(num_heads * head_dim,"
+    )
+    assert [finding.id for finding in verdict_of(wide).findings] == ["projection_shared_by_heads"]
+
+
+def test_one_projection_for_queries_keys_and_values_is_named():
+    text = own(
+        (
+            "self.q_proj(query), self.k_proj(key), self.v_proj(value)",
+            "self.q_proj(query), self.q_proj(key), self.q_proj(value)",
+        ),
+        (
+            "        self.k_proj = nn.Linear(d_model, d_model)\n        self.v_proj = nn.Linear(d_model, d_model)\n",
+            "",
+        ),
+    )
+    assert errors(verdict_of(text)) == ["projection_reused"]
+
+
+def test_a_function_of_the_file_under_a_ready_made_name_is_the_learners_own():
+    text = own(
+        ("self.split(", "self.multi_head_attention_forward("),
+        ("def split(", "def multi_head_attention_forward("),
+    )
+    assert verdict_of(text).findings == []
+
+
+ADDED = [
+    ("            scores = scores.masked_fill(mask == 0, -1e9)\n",
+     "            hidden = 1 - mask[:, None, None, :].to(scores.dtype)\n"
+     "            hidden = hidden * -10000.0\n"
+     "            scores = scores + hidden\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", ["mask", "which"])
+def test_a_mask_that_is_turned_into_numbers_is_none_that_is_added_as_it_is(mask):
+    assert errors(verdict_of(named(mask, *ADDED))) == []
+    small = named(mask, *ADDED, ("-10000.0", "-2.0"))
+    (finding,) = verdict_of(small).findings
+    assert (finding.id, small.split("\n")[finding.line - 1].strip()) == (
+        "mask_fill_too_small",
+        "hidden = hidden * -2.0",
+    )
+    told = ("hidden = 1 - ", "hidden = ")
+    turned = named(
+        mask, *ADDED, ("import math", "# true: the query may attend to this key\nimport math"), told
+    )
+    (finding,) = verdict_of(turned).findings
+    assert (finding.id, turned.split("\n")[finding.line - 1].strip()) == (
+        "mask_inverted",
+        "hidden = hidden * -10000.0",
+    )
+
+
+@pytest.mark.parametrize("mask", ["mask", "which"])
+def test_rows_of_queries_that_are_lowered_as_a_whole_are_told_from_no_mask_at_all(mask):
+    rows = named(mask, *ADDED, ("mask[:, None, None, :]", "mask[:, None, :, None]"))
+    (finding,) = verdict_of(rows).findings
+    assert (finding.id, finding.alternatives) == ("mask_on_queries", ["mask_discarded"])
+
+
+@pytest.mark.parametrize(
+    ("made", "mistake"),
+    [
+        ("scores.masked_fill(mask == 0, 0.0)", "mask_fill_too_small"),
+        ("scores * mask", "mask_multiplied_before_softmax"),
+    ],
+)
+def test_scores_of_nought_are_filled_or_multiplied_as_the_code_has_it(made, mistake):
+    given = named("keep", ("scores.masked_fill(mask == 0, -1e9)", made))
+    assert errors(verdict_of(given)) == [mistake]
+    always = ("        if mask is not None:\n    ", "        mask = torch.tril(torch.ones(T, T))\n")
+    causal = own((", mask=None", ""), always, ("scores.masked_fill(mask == 0, -1e9)", made))
+    assert errors(verdict_of(causal)) == [mistake]
+
+
+OTHER_WAY_ROUND = [
+    ("query, key, value, mask", "one, two, three, mask"), ("query.shape", "one.shape"),
+    ("self.q_proj(query), self.k_proj(key), self.v_proj(value)", "self.q_proj(three), self.k_proj(two), self.v_proj(one)"),
+]  # fmt: skip
+
+
+def test_which_argument_asks_is_found_by_trying_where_no_name_tells():
+    assert errors(verdict_of(own(*OTHER_WAY_ROUND))) == []
+    assert verdict_of(own(*OTHER_WAY_ROUND)).checks["output"].status == "pass"
+    multiplied = own(*OTHER_WAY_ROUND, ("/ math.sqrt", "* math.sqrt"))
+    assert errors(verdict_of(multiplied)) == ["scale_multiplied"]
+    # Then keys cannot be told from values.
+    unshared = own(*OTHER_WAY_ROUND, ("scores.softmax(dim=-1)", "scores"))
+    assert errors(verdict_of(unshared)) == ["softmax_missing"]
+    # Any other order than the two that are in use is a mistake.
+    silent = [("q_proj", "first"), ("k_proj", "second"), ("v_proj", "third")]
+    for edits, mistake in (
+        ([("q @ k", "k @ q")], "query_key_swapped"),
+        ([("q @ k", "q @ v"), ("weights @ v", "weights @ k")], "key_value_swapped"),
+    ):
+        assert errors(verdict_of(own(*OTHER_WAY_ROUND, *edits, *silent))) == [mistake]
+
+
+def test_an_attention_without_a_softmax_is_known_by_its_root():
+    text = BY_HEAD.replace("torch.softmax(a @", "(a @").replace("** 0.5, dim=-1)", "** 0.5)")
+    assert errors(verdict_of(text)) == ["softmax_missing"]
+
+
+IN_PLACE = [
+    ("            scores = scores.masked_fill(mask == 0, -1e9)\n",
+     "            seen = torch.arange(key.shape[1])[None, :] < mask[:, None]\n"
+     "            seen = seen[:, None, None].expand_as(scores)\n"
+     "            scores[~seen] = -1e6\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["valid_lens", "which"])
+def test_numbers_of_tokens_that_may_be_seen_are_a_mask(name):
+    right = verdict_of(named(name, *IN_PLACE))
+    assert errors(right) == []
+    assert right.checks["mask"].status == "pass"
+    for edit, mistake in ((("[~seen]", "[seen]"), "mask_inverted"), (("-1e6", "-1"), "mask_fill_too_small")):
+        text = named(name, *IN_PLACE, edit)
+        (finding,) = verdict_of(text).findings
+        assert finding.id == mistake
+        # It is said where the scores are written over.
+        assert "seen] = " in text.split("\n")[finding.line - 1]
+
+
+TURNED = """\
+        def turned(x):
+            angle = torch.arange(T)[:, None] * 0.1
+            a, b = x.chunk(2, -1)
+            return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
+
+        q, k = turned(q), turned(k)
+        scores = q @"""
+MORE = {
+    "positions": [("        scores = q @", TURNED)],
+    "norm": [("        scores = q @", "        q, k = q / q.norm(dim=-1, keepdim=True), k / k.norm(dim=-1, keepdim=True)\n        scores = q @")],
+    "gate": [("self.out_proj(out)", "self.out_proj(out) * self.gate(query)"),
+             ("        self.out_proj =", "        self.gate = nn.Linear(d_model, d_model)\n        self.out_proj =")],
+    "temperature": [("/ math.sqrt(self.d)", "/ self.heat"),
+                    ("        self.out_proj =", "        self.heat = nn.Parameter(torch.ones(1))\n        self.out_proj =")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_what_is_more_than_attention_is_not_called_wrong(more):
+    verdict = verdict_of(own(*MORE[more]))
+    assert errors(verdict) == []
+    assert verdict.checks["output"].detail == "more_than_attention"
+
+
+def test_what_is_unknown_and_nothing_but_attention_is_said():
+    assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
+
+
+def test_as_many_layers_in_a_list_as_there_are_heads_are_no_heads():
+    made = "".join(f"        self.{role}_proj = nn.Linear(d_model, d_model)\n" for role in "qkv")
+    text = own(
+        (made, "        self.three = nn.ModuleList(nn.Linear(d_model, d_model) for _ in range(3))\n"),
+        (
+            "self.q_proj(query), self.k_proj(key), self.v_proj(value)",
+            "[f(x) for f, x in zip(self.three, (query, key, value))]",
+        ),
+    )
+    assert verdict_of(text).checks["output"].status == "pass"
+    assert errors(verdict_of(text.replace("/ math", "* math"))) == ["scale_multiplied"]
+
+
+def test_an_order_that_a_remark_tells_is_believed_where_a_mistake_hides_it():
+    lost = ("transpose(0, 1).reshape(T, B, -1)", "reshape(T, B, -1)")
+    told = ("import math", "# x is (time, batch, channels)\nimport math")
+    assert errors(verdict_of(own(*WAYS["tokens first"], lost, told, ("T, B", "one, two")))) == [
+        "merge_without_transpose"
+    ]
+
+
+def test_heads_that_meet_within_a_token_are_told_whatever_the_order_of_arguments():
+    across = own(
+        *OTHER_WAY_ROUND,
+        ("self.h, self.d).transpose(1, 2)", "self.h, self.d)"),
+        ("(weights @ v).transpose(1, 2)", "(weights @ v)"),
+    )
+    assert errors(verdict_of(across)) == ["attends_across_heads"]
 
 
 def test_an_attention_over_images_that_is_given_tokens_is_not_blamed():

@@ -94,6 +94,8 @@ def features(nodes: Iterable[ast.AST]) -> set[str]:
         found |= {name for name, pattern in _FEATURES.items() if re.fullmatch(pattern, word)}
         if _is_product(part):
             found.add("product")
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Pow) and _is_half(part.right):
+            found.add("sqrt")
     return found
 
 
@@ -119,6 +121,10 @@ def _is_product(part: ast.AST) -> bool:
     )
 
 
+def _is_half(power: ast.expr) -> bool:
+    return ast.unparse(power) in ("0.5", "-0.5", "1 / 2", "-1 / 2")
+
+
 def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, float]]:
     """How much a class is an implementation, if it may be one; `body` is all that it needs."""
     whole = features(body)
@@ -131,7 +137,8 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
         is_module = any(re.search(r"Module", base) for base in bases(node))
         if is_module or {"forward", "__call__"} & {*methods}:
             # What takes part in another one is less than the whole.
-            yield "attention", _attention_score(node, whole) + 0.1 * parts
+            made = sum(len(re.findall(r"Linear|Parameter|randn", ast.unparse(part))) for part in body)
+            yield "attention", _attention_score(node, whole) + 0.1 * parts + 0.2 * made
     elif not {"torch", "keras"} & whole and "product" in whole and whole & {"exp", "softmax"}:
         # The head of attention in NumPy asks for q, k and v, and has no labels to learn from.
         named = re.search("attention|attn|multihead|multi_head", node.name.lower())
@@ -158,8 +165,7 @@ def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:
     score = 2.0
     score += 2 * bool(re.search(r"multi_?head|mha|mhsa", name)) + bool(re.search("attention|attn", name))
     score -= 3 * ("wide" in alone) + 1.5 * ("wide" in whole and "wide" not in alone)
-    score -= bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
-    return score + 0.2 * len(re.findall(r"Linear|Parameter|randn", ast.unparse(node)))
+    return score - bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
 
 
 def _network_score(name: str, methods: list[str]) -> float:

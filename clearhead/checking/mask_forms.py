@@ -4,9 +4,14 @@ from typing import Any
 
 import numpy as np
 
-FORMS = ("B1TT", "BTT", "TT", "BATT", "B11T", "BT")
-VALUES = ("bool", "int", "float")
-_OF_KEYS = ("B11T", "BT")  # forms that hide a key from all queries
+LENGTHS = "B"  # the number of tokens at the beginning of each sequence that may be seen
+FORMS = ("B1TT", "BTT", "TT", "BATT", "B11T", "BT", LENGTHS)
+_OF_KEYS = ("B11T", "BT", LENGTHS)  # forms that hide a key from all queries
+
+
+def values_of(form: str) -> tuple[str, ...]:
+    """The kinds of values that a mask of a form may have."""
+    return ("int",) if form == LENGTHS else ("bool", "int", "float")
 
 
 def shaped(allowed: Any, form: str, num_heads: int) -> Any:
@@ -19,6 +24,8 @@ def shaped(allowed: Any, form: str, num_heads: int) -> Any:
         return allowed[:, -1, None, None, :]
     if form == "BT":
         return allowed[:, -1, :]
+    if form == LENGTHS:
+        return allowed[:, -1, :].sum(axis=-1)
     if form == "TT":
         return allowed[0]
     if form == "B1TT":
@@ -32,7 +39,10 @@ def spread(allowed: Any, form: str, num_heads: int) -> Any:
     >>> spread(np.tri(5)[np.newaxis], "BT", 3)[0, 0, 0]
     array([1., 1., 1., 1., 1.])
     """
-    if form in _OF_KEYS:
+    if form == LENGTHS:
+        lengths, T = shaped(allowed, form, num_heads), allowed.shape[-1]
+        allowed = np.broadcast_to(np.arange(T) < lengths[:, None, None], allowed.shape)
+    elif form in _OF_KEYS:
         allowed = np.broadcast_to(allowed[:, -1:, :], allowed.shape)
     elif form == "TT":
         allowed = np.broadcast_to(allowed[0], allowed.shape)

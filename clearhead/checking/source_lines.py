@@ -83,10 +83,11 @@ def _first(lines: list[str], pattern: str, after: int) -> int:
 
 
 def _own(lines: list[str], own: set[int]) -> Iterator[str]:
-    inside = False
+    inside, depth = False, 0
     for number, text in enumerate(lines, 1):
-        if re.match(r"\s*(async\s+)?def\b", text):
-            inside = number in own
+        is_within = inside and _depth(text) > depth
+        if re.match(r"\s*(async\s+)?def\b", text) and not is_within:
+            inside, depth = number in own, _depth(text)
         elif re.match(r"\S", text):
             inside = False
         yield text if inside else ""

@@ -273,6 +273,11 @@ def mask_on_queries__filled(scores, turned):
     return _softmax(scores * turned - 1e9 * (1 - turned))
 
 
+def mask_on_queries__added(scores, turned):
+    """weights[B,A,T,S] = softmax_S(scores - 10000 (1 - turned)): the mask lowers whole rows of queries, which changes nothing."""
+    return _softmax(scores - 1e4 * (1 - turned))
+
+
 def mask_after_softmax(scores, mask):
     """weights[B,A,T,S] = softmax_S(scores) ⊙ mask: masked after the softmax, so that the shares no longer sum to one."""
     return _softmax(scores) * mask

@@ -4,16 +4,9 @@ NOT_UNDERSTOOD: set[str] = set()
 # A row with nothing to attend to is nan in these, which is said of them.
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {
-    ("attention_bert", "mask_fill_too_small"),
-    ("attention_bert", "mask_on_queries"),
-    ("attention_lecture", "mask_fill_too_small"),
     ("attention_lucid", "crash"),
     ("attention_lucid", "mask_on_queries"),
     ("attention_nanogpt", "crash"),
-    ("attention_padding", "fully_masked_row_nan"),
-    ("attention_padding", "mask_inverted"),
-    ("attention_padding", "mask_on_queries"),
-    ("attention_strided", "merge_without_transpose"),
     ("network_blocks", "loss_log_of_zero"),
     ("network_coursera", "init_shape_wrong"),
     ("network_functional", "crash"),

@@ -52,6 +52,11 @@ def renamed(text, seed=0):
         and getattr(node.func, "attr", getattr(node.func, "id", "")) not in callees | {"cls"}
         for word in node.keywords
     }
+    foreign |= {  # What a library's module has under one of these names: F.dropout.
+        (node.end_lineno, node.end_col_offset - len(node.attr))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).partition(".")[0] in imported
+    }
     own |= attributes
     own = {name for name in own if name not in KEPT | imported and not name.startswith("__")}
     attributes &= own

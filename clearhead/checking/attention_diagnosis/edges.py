@@ -43,8 +43,7 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     if hidden:
         finding.id = "parameters_unregistered"
         finding.values = {"names": listed(sorted(set(map(_stem, hidden))))}
-    elif all("head" in name or role_of(name) in ("q", "k", "v") for name in repeated):
-        # It is there twice for several heads, not for several roles.
+    elif _is_of_heads(repeated):
         finding.id, finding.step = "projection_shared_by_heads", "queries"
     else:
         finding.id, finding.step = "projection_reused", "queries"
@@ -55,6 +54,16 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
 
 def _stem(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _is_of_heads(repeated: list[str]) -> bool:
+    """Whether what is there twice is so for several heads, each with its projections, not for several roles.
+
+    >>> _is_of_heads(["a.1.b.weight", "a.1.c.weight", "a.1.d.weight"]), _is_of_heads(["a.1.weight"])
+    (True, False)
+    """
+    parts = {re.sub(r"^.*?\.\d+\.", "", name) for name in repeated}
+    return len(parts) >= 3 or all("head" in name or role_of(name) in ("q", "k", "v") for name in repeated)
 
 
 def judge_edges(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:

@@ -18,11 +18,11 @@ _SPLITS = ("3AK", "A3K", "AK3", "KA3", "3KA", "K3A")  # of a fused projection's 
 
 @dataclass
 class Layout:
-    """One way to read the parameters; `shared` where one projection serves all heads."""
+    """One way to read the parameters; `shared` names a projection that serves all heads."""
 
     roles: dict[str, str]  # the parameter's name by its role
     named: bool  # whether names told the roles
-    shared: bool
+    shared: str
     values: list[Arrays]  # of each probe
     A: int
 
@@ -46,6 +46,8 @@ def layouts(parameters: Sequence[Row], sizes: Mapping[str, int], names: str = ""
         yield from _fused(fused, [weight for weight in found if weight is not fused], A, M, names)
     elif len(found) >= 3:
         yield from _apart(found, A, M)
+    elif len(found) == 2:
+        yield from _separate([found[0], *_absent(found[0], len(parameters))], found[1], A, M, False)
 
 
 def _apart(found: Sequence[Weight], A: int, M: int) -> Iterator[Layout]:
@@ -71,6 +73,11 @@ def _first_of(weight: Weight) -> Weight:
     )
 
 
+def _absent(present: Weight, after: int) -> list[Weight]:
+    """Two projections like the one that is there, so that what takes their place can be told."""
+    return [replace(present, name="", places=[after + shift], bias=[]) for shift in range(2)]
+
+
 def _separate(order: Sequence[Weight], out: Weight | None, A: int, M: int, named: bool) -> Iterator[Layout]:
     """Readings of three projections and the output, as they are or turned where no nn.Linear says how."""
     projections = dict(zip(ROLES, order, strict=True))
@@ -80,17 +87,19 @@ def _separate(order: Sequence[Weight], out: Weight | None, A: int, M: int, named
         (False, True) if A > 1 else (False,),
     )
     roles = {role: weight.name for role, weight in projections.items()} | {"o": out.name if out else ""}
+    rows = max(len(weight.places) * int(np.prod(weight.shape)) for weight in order) // M
+    K = rows // A if rows > M // A else M // A  # unless each of them serves all heads
     for turned, turned_out, strided in ways:
         values: list[Arrays] = []
-        shared = False
+        shared = ""
         for seed in probes.SEEDS:
             made: Arrays = {}
             for role, weight in projections.items():
-                read = _projection(weight, seed, A, M, turned and not weight.linear)
+                read = _projection(weight, seed, A, K, M, turned and not weight.linear)
                 if read is None:
                     return
                 made[f"W{role}"], made[f"b{role}"], shared_by_heads = read
-                shared = shared or shared_by_heads
+                shared = shared or (weight.name if shared_by_heads else "")
             if len({len(made[f"W{role}"]) for role in ROLES}) > 1:
                 return
             whole = _with_output(made, out, seed, A, M, turned_out)
@@ -100,10 +109,12 @@ def _separate(order: Sequence[Weight], out: Weight | None, A: int, M: int, named
             yield Layout(roles, named, shared, values, A)
 
 
-def _projection(weight: Weight, seed: int, A: int, M: int, turned: bool) -> tuple[Any, Any, bool] | None:
+def _projection(
+    weight: Weight, seed: int, A: int, K: int, M: int, turned: bool
+) -> tuple[Any, Any, bool] | None:
     """A projection as (AK,M) with its bias (AK,), and whether one stands for all heads."""
-    matrices, biases = weight.matrices(seed), weight.biases(seed)
-    K, shared = M // A, False
+    matrices, biases = [_without_axes(matrix) for matrix in weight.matrices(seed)], weight.biases(seed)
+    shared = False
     whole: Any = None
     if len(matrices) > 1:
         shared = len({*weight.places}) == 1
@@ -124,6 +135,10 @@ def _projection(weight: Weight, seed: int, A: int, M: int, turned: bool) -> tupl
     if whole is None or whole.shape[1] != M or len(whole) % A:
         return None
     return whole, _bias(biases, len(whole)), shared
+
+
+def _without_axes(matrix: Any) -> Any:
+    return matrix.squeeze(axis=0) if matrix.ndim == 3 and len(matrix) == 1 else matrix
 
 
 def _heads_first(matrix: Any, A: int, M: int) -> Any:
@@ -195,7 +210,7 @@ def _fused(weight: Weight, others: Sequence[Weight], A: int, M: int, names: str)
             if whole is not None:
                 values.append(whole)
         if len(values) == len(probes.SEEDS):
-            yield Layout(roles, order == names, False, values, A)
+            yield Layout(roles, order == names, "", values, A)
 
 
 def _axes(shape: Sequence[int], A: int, M: int) -> Iterator[str]:

@@ -14,9 +14,9 @@ from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Meaning, meaning_of
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import mask_line, placed, turned_line
+from clearhead.checking.attention_diagnosis.places import is_filled, mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.mask_forms import spread
+from clearhead.checking.mask_forms import LENGTHS, shaped, spread
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
 
@@ -27,9 +27,11 @@ LIKELY = (
     "mask_multiplied_before_softmax",
     "mask_hides_diagonal", "mask_fill_too_small",
 )  # fmt: skip
-_PRODUCT = r"\*=?\s*\(?(1(\.0?)? - )?\w*mask|mask\w*\)?\s*\*"
 # Two of them that are one convention, not a mistake, where nothing says what true stands for.
 _CONVENTION = "mask_inverted"
+
+QUERIES = "mask_on_queries"
+_OF_QUERIES = r"quer|^q_|tgt|target"  # a mask that is there to hide queries
 
 Outs = Sequence[Sequence[Any]]
 
@@ -65,7 +67,8 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         for data, _ in answer.observed(kind, probes.SEEDS[0], argument=name)
     ]
     if not taken:
-        _not_taken(answer, verdict)
+        if is_mask(name):
+            _not_taken(answer, verdict)
         return
     accounts: list[Account] = []
     unexplained: list[Outs] = []
@@ -82,19 +85,20 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
             for account in _accounts(answer, reading, outs, form, meaning, name)
             if account.right or kind == "masked"
         ]
-        if kind == "added" and made:
+        if kind == "added" and made and not _numbers_of(answer, form, name, HIDDEN):
             verdict.check("mask", "pass", "mask_right", {"name": name})
             return
-        accounts += made
+        accounts += made if kind == "masked" else []
         unexplained += [] if made or kind == "added" else [outs]
     right = [account for account in accounts if account.right]
-    meaning = meaning_of(answer.lines, name)
+    are_lengths = {account.form for account in right or accounts} == {LENGTHS}
+    meaning = Meaning(ALLOWED, True) if are_lengths else meaning_of(answer.lines, name)
     if right:
         _say_right(answer, reading, verdict, name, right, meaning)
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
         account = (likely or accounts)[0]
-        if is_mask(name) or "mask_discarded" not in map(id_of, account.found):
+        if is_mask(name) or meaning.sure or _is_masking(answer, account, name):
             _accuse(answer, reading, verdict, name, account)
         else:
             verdict.check("mask", "not_checked", "mask_not_taken")
@@ -103,13 +107,21 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
 
 
+def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int:
+    """The line where the code makes numbers below zero of a mask, where `true` is so; 0 if nowhere."""
+    mask = probes.mask(probes.SEEDS[0], answer.sizes["B"], answer.sizes["T"])
+    where = shaped(mask if true == ALLOWED else ~mask, form, answer.sizes["A"]).astype(float)
+    found = answer.records("masked", form=form, argument=name).matches(where, scaled=True, parts=False)
+    return next((match.record.site.line for match in found if match.factor < 0), 0)
+
+
 def is_mask(name: str) -> bool:
     """Whether an argument's name says that it takes a mask; another one may be there for anything.
 
-    >>> is_mask("key_padding_mask"), is_mask("cache")
-    (True, False)
+    >>> is_mask("key_padding_mask"), is_mask("valid_lens"), is_mask("cache")
+    (True, True, False)
     """
-    return bool(re.search(r"mask|pad|^m$", name, re.I))
+    return bool(re.search(r"mask|pad|valid|keep|^m$", name, re.I))
 
 
 def _say_right(
@@ -134,7 +146,8 @@ def _say_right(
     finding = placed(answer, inverted, "weights", found, "masked", form=account.form, argument=name)
     if reading.causal:  # What is masked first is what comes after.
         finding.line = mask_line(answer, reading.explanation, name)
-    finding.line = turned_line(answer, finding.line)
+    made = _numbers_of(answer, account.form, name, ALLOWED)
+    finding.line = made or turned_line(answer, finding.line)
     _show(answer, reading, finding, account)
     if not meaning.true:  # Both conventions are in use: without a word on it neither is wrong.
         finding.level = "note"
@@ -157,7 +170,8 @@ def _accounts(
     values = []
     for probe, seed in enumerate(probes.SEEDS):
         given = probes.mask(seed, answer.sizes["B"], answer.sizes["T"])
-        allowed = spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
+        allowed = spread(given, form, reading.layout.A)
+        allowed = allowed if meaning == ALLOWED else 1 - allowed
         values.append(under(answer, reading, allowed, probe))
     known = (*mistakes_of("attention"), *reordered_mistakes())
     wrong = [m for m in known if m.id.startswith("mask_") and m.id != _CONVENTION]
@@ -165,6 +179,8 @@ def _accounts(
     found = explained_under(answer, reading, outs, values, wrong, records)
     if reading.causal and not found:
         found = _unmasked(answer, reading, outs)
+    if form == LENGTHS and any(each.mistakes and id_of(each) == "mask_discarded" for each in found):
+        return []  # Numbers may pass as a mask that hides nothing.
     return [Account(form, meaning, found, outs)] if found else []
 
 
@@ -204,6 +220,7 @@ def explained_under(
         return any_same(outs[probe], made["output"], made["mask"]) if name == "output" else None
 
     fill = fill_of(records, values[0], right)
+    turned = fill_of(records, {**values[0], "mask": values[0]["turned"]}, right) is not None
     for value in FILLS if fill is None else (fill,):
         filled = [{**known, "fill": np.float64(value)} for known in values]
         found = explanations(STEPS, right, wrong, filled, fits, 1)
@@ -213,9 +230,8 @@ def explained_under(
         if not np.isfinite(outs[0][0]).all():  # Then something is hidden.
             found = [e for e in found if id_of(e) != "mask_discarded"]
         if found:
-            is_product = answer.lines.first_own(_PRODUCT)
-            seen = bool(fill) or (fill == 0 and not is_product)
-            return sorted(found, key=lambda e: _rank(id_of(e), seen))
+            seen = bool(fill) or (fill == 0 and is_filled(answer))
+            return sorted(found, key=lambda e: (not (turned and id_of(e) == QUERIES), _rank(id_of(e), seen)))
     return []
 
 
@@ -237,13 +253,28 @@ def _accuse(
     """Say which mistake explains the outputs under a mask."""
     best = account.found[0]
     name, mistake = next(iter(best.mistakes.items()))
+    if mistake.id == QUERIES and re.search(_OF_QUERIES, argument, re.I):
+        return
     finding = placed(answer, mistake, name, best, "masked", form=account.form, argument=argument)
     if mistake.id in ("mask_discarded", "mask_on_queries"):
         finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
         finding.variable = argument
+    elif mistake.id == "mask_fill_too_small":
+        finding.line = _numbers_of(answer, account.form, argument, HIDDEN) or finding.line
     finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
     _show(answer, reading, finding, account)
     verdict.add("mask", finding)
+
+
+def _is_masking(answer: AttentionAnswer, account: Account, name: str) -> bool:
+    """Whether what came of an argument under any name is a mistake with a mask, and not another use of it."""
+    identity = id_of(account.found[0])
+    if identity == "mask_discarded":
+        return bool(answer.understood["dropped"])
+    if identity == "mask_fill_too_small":
+        return is_filled(answer) or bool(_numbers_of(answer, account.form, name, HIDDEN))
+    # What is multiplied may be a gate or a temperature.
+    return identity not in ("mask_after_softmax", "mask_multiplied_before_softmax")
 
 
 def _show(answer: AttentionAnswer, reading: Reading, finding: Finding, account: Account) -> None:

@@ -14,8 +14,10 @@ _IS_TRUE = (
 )
 _HIDES = r"ignor|mask(ed|ing)|hid|block|\bpad|fill|future|가려|가리|무시|막|패딩|마스킹|屏蔽|掩|遮"
 _SHOWS = (
-    r"attend|allow|\bsee\b|seen|keep|kept|visible|real|word|valid|exist|보[는이지]|볼|참고|허용|可见|保留"
+    r"attend|allow|\bsee\b|seen|looked at|takes? part|keep|kept|visible|real|word|valid|exist"
+    r"|보[는이지]|볼|참고|허용|可见|保留"
 )
+_SAYS_SHOWN = r"keep|kept|valid|visible|allow|attend"
 _IS_FALSE = r"\b(?:0s?|zero|false|otherwise|else)\b"
 _NOT = r"\bnot\b|\bnon\b|n't|never|않|안 |없"
 _NEAR = 2  # lines after one that names the mask
@@ -41,7 +43,8 @@ def meaning_of(lines: SourceLines, name: str) -> Meaning:
             return Meaning(senses.pop(), True)
         if senses:
             return Meaning()
-    return Meaning(_made(lines.text) or (HIDDEN if "pad" in name else ""))
+    told = {sense for sense in (_named(name), _made(lines.text)) if sense}
+    return Meaning(told.pop() if len(told) == 1 else "")
 
 
 def _near(remarks: list[str], name: str) -> Iterator[str]:
@@ -59,6 +62,12 @@ def _senses(remark: str) -> Iterator[str]:
             yield ALLOWED if negated else HIDDEN
         elif re.search(_SHOWS, clause, re.I):
             yield HIDDEN if negated else ALLOWED
+
+
+def _named(name: str) -> str:
+    if re.search(_SAYS_SHOWN, name, re.I):
+        return ALLOWED
+    return HIDDEN if "pad" in name else ""
 
 
 def _made(text: str) -> str:

@@ -32,6 +32,13 @@ def merged_tokens_first(heads: Any, A: Any, K: Any) -> Any:
     return heads.reshape(T, B, int(A * K)).swapaxes(0, 1)
 
 
+def merged_side_by_side(heads: Any, A: Any, K: Any) -> Any:
+    """Heads whose numbers lie A apart, set side by side across tokens."""
+    B, A, T, K = heads.shape
+    order = np.arange(A * K).reshape(K, A).T.reshape(-1)
+    return heads.reshape(B, T, A * K)[..., order]
+
+
 def split_tokens_first(values: Any, A: Any, K: Any) -> Any:
     """Tokens of sequences: read on as sequences, heads, tokens."""
     B, T, _ = values.shape
@@ -61,9 +68,8 @@ def reordered_mistakes() -> tuple[Mistake, ...]:
     for mistake in mistakes_of("attention"):
         name = mistake.step.function.__name__
         if mistake.id == "merge_without_transpose":
-            made += [
-                _like(mistake.step, mistake.id, each) for each in (merged_heads_first, merged_tokens_first)
-            ]
+            others = (merged_heads_first, merged_tokens_first, merged_side_by_side)
+            made += [_like(mistake.step, mistake.id, each) for each in others]
         elif mistake.id == "split_without_transpose":
             made.append(_like(mistake.step, mistake.id, split_tokens_first))
         elif name == "mask_on_queries":

@@ -15,7 +15,15 @@ from clearhead.checking.attention_diagnosis.forms import any_same, nearest
 from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
 from clearhead.checking.attention_diagnosis.layouts import Layout
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import MASKS, TRIANGLE, Places, fill_line, placed
+from clearhead.checking.attention_diagnosis.places import (
+    MASKS,
+    TRIANGLE,
+    Places,
+    fill_line,
+    is_filled,
+    placed,
+)
+from clearhead.checking.attention_diagnosis.weights import weights_of
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
@@ -29,6 +37,8 @@ SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
 # What code has in it that hides something from somebody.
 _HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
 FAR_BELOW = -1e9
+# Functions of what is more than attention: positions that turn, norms, gates.
+_MORE = r"\b(cos|sin|polar|view_as_complex|norm|normalize|layer_norm|sigmoid|tanh|relu|gelu)(?=\()"
 # How many layouts are tried: with one mistake and with two, heads within a token, unknown.
 ONE, TWO, ACROSS, UNKNOWN = 14, 2, 8, 12
 
@@ -58,7 +68,10 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
         found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
     if found is None:
         chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
-        if choices[0].named and not chance:
+        more = _more_than_attention(answer, choices[0])
+        if more:
+            verdict.check("output", "not_checked", "more_than_attention", {"name": more})
+        elif choices[0].named and not chance:
             _say_unknown(answer, verdict, choices[:UNKNOWN])
         else:  # Which projection is whose was guessed, and may have been guessed wrongly.
             verdict.check("output", "not_checked", "not_understood")
@@ -93,7 +106,8 @@ def _explanations(
     if causal and most:
         fill = fill_of(answer.records(), values[0], answer.right)
         for known in values:
-            known["fill"] = np.float64(fill if fill and fill > ENOUGH else FAR_BELOW)
+            is_seen = fill is not None and fill > ENOUGH and (fill != 0 or is_filled(answer))
+            known["fill"] = np.float64(fill if is_seen else FAR_BELOW)
     wrong = [
         mistake
         for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))
@@ -111,6 +125,8 @@ def _is_possible(answer: AttentionAnswer, mistake: Mistake, layout: Layout, caus
     """Whether a mistake can be told here at all."""
     if mistake.id.startswith(MASKS):
         return causal and mistake.id in CAUSAL
+    if not layout.roles["k"]:  # There is but one projection.
+        return mistake.id == "projection_reused"
     if mistake.id == "output_projection_missing":
         return bool(layout.roles["o"])
     among_inputs = re.search("inputs_of|both_", mistake.step.function.__name__)
@@ -154,7 +170,7 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
         finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)
         verdict.add("output", finding)
     if reading.layout.shared:
-        stem = reading.layout.roles["q"].partition(".")[0]
+        stem = reading.layout.shared.partition(".")[0]
         line = answer.lines.assigned(stem)
         finding = Finding("projection_shared_by_heads", "queries", line=line, variable=f"self.{stem}")
         verdict.add("parameters", finding)
@@ -195,6 +211,19 @@ def _error(answer: AttentionAnswer, reading: Reading) -> float:
     known = reading.explanation.values[0]["output"]
     with np.errstate(all="ignore"):
         return max(float(np.nanmax(np.abs(nearest(answer.outs()[0], known) - known))), 1e-16)
+
+
+def _more_than_attention(answer: AttentionAnswer, layout: Layout) -> str:
+    """A parameter that is none of attention's, or a function that it has no use for; "" if there is none."""
+    rows = answer.understood["parameters"]
+    weights = weights_of(rows, answer.sizes["A"], answer.sizes["M"])
+    used = {n for w in weights if w.name in layout.roles.values() for n in (*w.places, *w.bias)}
+    others = [name for place, (name, *_) in enumerate(rows) if place not in used]
+    if others:
+        return str(others[0].partition(".")[0])
+    line = answer.lines.first_own(_MORE)
+    found = re.search(_MORE, answer.lines.own[line - 1]) if line else None
+    return found[0] if found else ""
 
 
 def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[Layout]) -> None:

@@ -45,7 +45,8 @@ class Places:
         if mistake.id.startswith(MASKS) and mistake.id != "mask_after_softmax":
             record = self._masking()
             if record is not None:
-                return record.site
+                line = written_line(self.answer)
+                return _at(line) if line else record.site
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
@@ -198,8 +199,9 @@ _SAYS = {"scale_": r"scale|alpha|sqrt|\*\*|/", "mask_": r"mask"}
 def _within(answer: AttentionAnswer, mistake: Mistake, site: Site) -> int:
     """The line of a longer expression that speaks of what is wrong; else its first."""
     pattern = next((says for begin, says in _SAYS.items() if mistake.id.startswith(begin)), "")
-    for line in range(site.line + 1, site.end_line + 1) if pattern else ():
-        if line <= len(answer.lines.all) and re.search(pattern, answer.lines.all[line - 1]):
+    for line in range(site.line, site.end_line + 1) if pattern else ():
+        begin = site.column if line == site.line else 0
+        if line <= len(answer.lines.all) and re.search(pattern, answer.lines.all[line - 1][begin:]):
             return line
     return site.line
 
@@ -209,7 +211,18 @@ def fill_line(answer: AttentionAnswer) -> int:
     return answer.lines.first_own(r"masked_fill|where\(|inf\b")
 
 
+def is_filled(answer: AttentionAnswer) -> bool:
+    """Whether something is put in the place of masked scores, which else are multiplied."""
+    return bool(answer.lines.first_own(_FILL) or written_line(answer))
+
+
+def written_line(answer: AttentionAnswer) -> int:
+    """Where masked scores are written over in place, if nothing else fills them."""
+    return 0 if answer.lines.first_own(_FILL) else answer.lines.first_own(_WRITTEN)
+
+
 _FILL = r"masked_fill|where\("
+_WRITTEN = r"^\s*\w+\[[^:\]]+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
 _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 

@@ -55,7 +55,8 @@ def _spread(answer: AttentionAnswer, reading: Reading, row: Sequence[Any], seed:
     """One of several masks as (B,A,T,S): a row has its argument, its form and its place among them."""
     _, form, place = row
     given = probes.mask(seed + place, answer.sizes["B"], answer.sizes["T"])
-    return spread(given if meaning == ALLOWED else ~given, form, reading.layout.A)
+    allowed = spread(given, form, reading.layout.A)
+    return allowed if meaning == ALLOWED else 1 - allowed
 
 
 def _is_explained(answer: AttentionAnswer, reading: Reading, outs: Outs, allowed: Sequence[Any]) -> bool:

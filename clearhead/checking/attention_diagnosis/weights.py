@@ -93,9 +93,12 @@ def _grouped(parameters: Sequence[Row], A: int, M: int) -> list[tuple[str, list[
     alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for place, (name, shape, *_) in enumerate(parameters):
         alike.setdefault((re.sub(r"\.\d+(?=\.|$)", ".#", name, count=1), tuple(shape)), []).append(place)
+    matrices = {name.rpartition(".")[0]: (name, shape) for name, shape in alike if len(shape) >= 2}
     made = []
     for (name, shape), places in alike.items():
-        if ".#" in name and len(places) == A > 1 and _is_of_a_head(name, shape, A, M):
+        # A bias goes with its matrix.
+        like = matrices.get(name.rpartition(".")[0], (name, shape))
+        if ".#" in name and len(places) == A > 1 and _is_of_a_head(*like, A, M):
             made.append((name, places, shape))
         else:
             made += [(parameters[place][0], [place], shape) for place in places]

@@ -10,6 +10,7 @@ from clearhead.checking.attention_run.observing import Observing, Send
 from clearhead.checking.attention_run.parameters import repeated
 from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
+from clearhead.checking.attention_run.roles import tell_roles
 from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.attention_run.understanding import Understanding
 from clearhead.checking.find import Program
@@ -46,6 +47,7 @@ class AttentionRun:
             return
         with contextlib.suppress(Exception):
             self.subject.find_order(self.plain)
+            tell_roles(self.subject, self.plain)
         observing = Observing(self.subject, self.plain, self.recorded, self.recorder, self.send)
         module = self.subject.make(self.plain)
         self.send(

@@ -25,17 +25,19 @@ SIZES = [
           r"(dim|size|d|embd|features|channels|units)?s?|dim\w*|d|d_(in|out|embed|emb|hidden)"
           r"|(n|num)_?(embd?|state|feat\w*|hid\w*|units|embeddings?)|all_head_size|width|channels|units|e|m|c|nx"),
 ]  # fmt: skip
+_MORE = r"(_\w{0,6}|\w|in(put)?s?)?"  # after q, k and v: not `keep`, not `valid`
 INPUTS = [
+    ("flag", r"\w*head_?mask"),  # weighs whole heads
     ("mask", r".*mask.*|m|(\w+_)?pad(ding)?"),
-    ("q", r"x?_?q(uery|ueries|s)?(_?\w{0,6})?"),
-    ("k", r"x?_?k(ey|eys|s)?(_?\w{0,6})?"),
-    ("v", r"x?_?v(alue|alues|s)?(_?\w{0,6})?"),
+    ("q", rf"x?_?q(uery|ueries|s)?{_MORE}"),
+    ("k", rf"x?_?k(ey|eys|s)?{_MORE}"),
+    ("v", rf"x?_?v(alues?|als?|s)?{_MORE}"),
     ("flag", r"(return|need|output|use|with|get)_\w+|(is_)?causal\w*|average\w*|verbose|training"),
     ("context", r"context|memory|enc\w*|kv|y|source"),
     ("x", r"x\w*|inputs?|hidden_?states?|emb\w*|tokens?|src|seq\w*|h|data|input_tensor|features?|t|inp"),
 ]  # fmt: skip
 CAUSAL = r"causal|mask|future|autoregressive|decoder|unidirectional"
-LENGTHS = ("A", "M", "T", "K")
+LENGTHS = ("A", "M", "K", "T")
 GUESSES: dict[int, list[tuple[str, ...]]] = {
     1: [("x",)],
     2: [("x", "mask"), ("q", "k")],
@@ -75,6 +77,10 @@ def constructor_ways(
         yield {name: UNEVEN_HEAD if roles[name] == "K" else value for name, value in known.items()}
     for order in itertools.islice(itertools.permutations((*LENGTHS, "dropout"), len(unknown)), MOST_GUESSES):
         yield {**known, **_each(unknown, order, values)}
+    silent = [a.name for a in arguments if not roles[a.name] and type(a.default) is int]
+    for order in itertools.islice(itertools.permutations(LENGTHS, len(unknown + silent)), MOST_GUESSES):
+        if silent:
+            yield {**known, **_each(unknown + silent, order, values)}
     configured = [name for name in known if roles[name] == "config"] or unknown[:1]
     for name in configured if len(unknown) <= 1 else ():
         yield from _configured(name, known, settings)
@@ -151,16 +157,16 @@ def forward_ways(arguments: Sequence[Argument]) -> Iterator[Roles]:
         (role, argument.name) for role, argument in roles
         if role and (argument.required or role in ("mask", "q", "k", "v", "context"))
     ]  # fmt: skip
+    masks = [("mask", argument.name) for role, argument in roles if role == "mask"]
+    # What may be left out, and has a name that tells nothing, may be a mask.
+    silent = [("mask", a.name) for role, a in roles if not role and not a.required and a.default is None]
     if named and all(role for role, argument in roles if argument.required):
-        yield named
+        yield named + ([] if masks else silent)
         if any(role == "context" for role, _ in named):
             yield [pair for pair in named if pair[0] != "context"]
-    masks = [("mask", argument.name) for role, argument in roles if role == "mask"]
-    silent = [a.name for role, a in roles if not role and not a.required and a.default is None]
     required = [argument.name for argument in arguments if argument.required]
     for guess in GUESSES.get(len(required), ()):
         made = list(zip(guess, required, strict=True))
         if "mask" not in guess:
-            more = masks or [("mask", name) for name in silent]
-            yield made + [pair for pair in more if pair not in made]
+            yield made + [pair for pair in masks or silent if pair not in made]
         yield made

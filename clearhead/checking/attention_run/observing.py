@@ -11,7 +11,7 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.attention_run.subject import AttentionSubject, Given
-from clearhead.checking.mask_forms import FORMS, VALUES, blocking
+from clearhead.checking.mask_forms import FORMS, LENGTHS, blocking, values_of
 from clearhead.checking.recorder import Loaded, Recorder, line_of, said
 from clearhead.checking.subject import quiet
 
@@ -111,6 +111,8 @@ class Observing:
             if values:
                 mask = self.subject.mask(allowed, form, values)
                 self._observe("masked", seed, {name: mask}, form=form, values=values, argument=name)
+            if form == LENGTHS:
+                continue
             added = self._outs_with(seed, {name: self.subject.mask(allowed, form, "added")})
             if added:
                 about = {"part": "observed", "kind": "added", "seed": seed, "form": form, "values": "added"}
@@ -118,7 +120,7 @@ class Observing:
 
     def _values_taken(self, seed: int, name: str, allowed: Any, form: str) -> str:
         """The kind of values that a mask must have in a form; nothing where none is taken."""
-        kinds = ((each, self.subject.mask(allowed, form, each)) for each in VALUES)
+        kinds = ((each, self.subject.mask(allowed, form, each)) for each in values_of(form))
         return next((each for each, mask in kinds if self._outs_with(seed, {name: mask})), "")
 
     def _masked_by_all(self, seed: int) -> None:
@@ -173,7 +175,7 @@ class Observing:
         allowed = probes.mask(seed, self.subject.sizes["B"], self.subject.sizes["T"])
         for form in FORMS:
             blocked = blocking(allowed, form)
-            for values in VALUES:
+            for values in values_of(form):
                 mask = self.subject.mask(~blocked if hides else blocked, form, values)
                 outs = self._outs_with(seed, {name: mask})
                 if outs:

@@ -8,6 +8,7 @@ import copy
 import importlib
 import itertools
 import re
+import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,9 +23,10 @@ from clearhead.checking.recorder import Loaded
 from clearhead.checking.subject import quiet, seed_all
 
 Given = dict[str, Any]
-# A shape that is taken apart with the number of tokens before that of sequences.
+# A shape that is taken apart, or told, with the number of tokens before that of sequences.
 _TOKENS_FIRST = (
     r"\b(\w*len\w*|[tls]|seq\w*|time\w*|src|tgt) *, *(bsz|[bn]|bs|batch\w*)\b[^=\n]*= *\w+\.(size\(\)|shape)"
+    r"|\((seq\w*|time|tokens|[TL]|\w+_len) *, *(batch\w*|[BN]|bsz) *,[^()\n]*\)"
 )
 
 
@@ -92,23 +94,25 @@ class AttentionSubject:
         return parameters_of(module, self.sizes["M"], self.sizes["T"])
 
     def fits(self, module: Any) -> bool:
-        """Whether a module takes tokens as long as ours, as far as its first parameter tells."""
+        """Whether a module takes tokens as long as ours, as far as most of its projections tell."""
         M, K = self.sizes["M"], self.sizes["M"] // self.sizes["A"]
-        for parameter in self.parameters(module):
-            shape = tuple(parameter.tensor.shape)
-            if len(shape) >= 2:
-                return M in (shape[1:] if parameter.owner == "Linear" else shape) or shape == (K, K)
-        return True
+        parameters = [p for p in self.parameters(module) if p.tensor.dim() >= 2]
+        linear = [tuple(p.tensor.shape) for p in parameters if p.owner == "Linear"]
+        if linear:
+            return statistics.mode(shape[1] for shape in linear) == M or (K, K) in linear
+        return not parameters or M in parameters[0].tensor.shape
 
     def read_sizes(self, module: Any, loaded: Loaded) -> None:
         """Take over the sizes that the code fixes, from its parameters and its own numbers."""
-        widths = [p.shape[1] for p in module.parameters() if p.dim() == 2]
+        widths = [p.tensor.shape[1] for p in self.parameters(module) if p.tensor.dim() == 2]
         if widths:
+            M = statistics.mode(widths)  # the one that most projections take
             numbers = {**loaded.names, **vars(module)}
             heads = [v for key, v in numbers.items() if type(v) is int and role_of(key, SIZES) == "A"]
-            lists = [len(part) for part in module.children() if isinstance(part, self.torch.nn.ModuleList)]
+            parts = [*module.children(), *vars(module).values()]
+            lists = [len(part) for part in parts if isinstance(part, self.torch.nn.ModuleList | list)]
             A = [*heads[::-1], *lists, 1][0]
-            self.sizes.update(M=widths[0], A=A, K=max(widths[0] // max(A, 1), 1))
+            self.sizes.update(M=M, A=A, K=max(M // max(A, 1), 1))
         tables = [b.shape[-1] for b in module.buffers() if b.dim() >= 2 and b.shape[-1] == b.shape[-2]]
         self.sizes["T"] = min([*tables[:1], self.sizes["T"]])
 

@@ -28,22 +28,24 @@ class Understanding:
     def __init__(self, subject: AttentionSubject, loaded: Loaded) -> None:
         self.subject, self.loaded = subject, loaded
         self.crash: dict[str, Any] = {}
+        self.fixed = False  # whether the code may fix sizes that names do not speak of
 
     def reached(self) -> bool:
         """Whether a way was found; the subject then knows it."""
         allowance = Allowance(SECONDS)
         arguments = self.subject.arguments(self.loaded)
         constants = constants_of(self.loaded.source.tree)
-        ways = constructor_ways(
-            arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure"))
-        )
-        for named in ways:
-            if allowance.over:
-                break
-            sizes = dict(self.subject.sizes)
-            if self._is_right(named):
-                return True
-            self.subject.sizes = sizes
+        for self.fixed in (False, True):
+            ways = constructor_ways(
+                arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure"))
+            )
+            for named in ways:
+                if allowance.over or (self.fixed and self.subject.sizes["M"] in named.values()):
+                    continue
+                sizes = dict(self.subject.sizes)
+                if self._is_right(named):
+                    return True
+                self.subject.sizes = sizes
         return False
 
     def _is_right(self, named: dict[str, Any]) -> bool:
@@ -53,10 +55,12 @@ class Understanding:
         except Exception as error:
             self._crashed(error, named)
             return False
-        if not named or (self._is_told(named) and not self.subject.fits(module)):
+        if not named or ((self._is_told(named) or self.fixed) and not self.subject.fits(module)):
+            before = self.subject.sizes
+            self.subject.sizes = dict(before)
             self.subject.read_sizes(module, self.loaded)
             sizes = dict(self.subject.sizes)
-            if (other := self._resized(named)) != named and self._is_right(other):
+            if (other := self._resized(named, before)) != named and self._is_right(other):
                 return True
             self.subject.named, self.subject.sizes = named, sizes
         ways = forward_ways(arguments_of(module.forward))
@@ -75,10 +79,13 @@ class Understanding:
         self.crash.setdefault("shape", [list(value.shape) for value in subject.tensors(out)][:3])
         return False
 
-    def _resized(self, named: dict[str, Any]) -> dict[str, Any]:
-        """The same way with the sizes that the code fixes."""
-        sizes, roles = self.subject.sizes, {name: role_of(name, SIZES) for name in named}
-        return {name: sizes.get(roles[name], value) for name, value in named.items()}
+    def _resized(self, named: dict[str, Any], before: dict[str, int]) -> dict[str, Any]:
+        """The same way with the sizes that the code fixes, by name, or by the size that it was before."""
+        guessed = {size: role for role, size in before.items()}
+        return {
+            name: self.subject.sizes.get(role_of(name, SIZES) or guessed.get(value, ""), value)
+            if type(value) is int else value for name, value in named.items()
+        }  # fmt: skip
 
     def _is_told(self, named: dict[str, Any]) -> bool:
         """Whether names alone say what the constructor wants."""
