@@ -49,7 +49,10 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     if program.refusal:
         return program
     if program.name:
-        program.functions = [n for n, nodes in top.all.items() if n in top.own and _takes_model(nodes[-1])]
+        methods = {part.name for part in top.all[program.name][-1].body if isinstance(part, ast.FunctionDef)}
+        program.functions = [
+            n for n, nodes in top.all.items() if n in top.own and _takes_model(nodes[-1], methods)
+        ]
     roots = [name for name in (program.name, *program.functions) if name]
     classes = {n: nodes[-1] for n, nodes in top.all.items() if isinstance(nodes[-1], ast.ClassDef)}
     classes.pop(program.name, None)
@@ -63,12 +66,17 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     return program
 
 
-def _takes_model(node: Any) -> bool:
+def _takes_model(node: Any, methods: set[str]) -> bool:
     """Whether a function outside of the class trains or scores an instance that it is given first."""
     if not isinstance(node, ast.FunctionDef) or not node.args.args:
         return False
-    is_model = re.fullmatch(r"(my_?)?(net|network|model|nn|mlp|classifier|clf)", node.args.args[0].arg, re.I)
-    return bool(is_model and re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I))
+    first = node.args.args[0].arg
+    is_model = re.fullmatch(r"(my_?)?(net|network|model|nn|mlp|classifier|clf)", first, re.I)
+    if is_model and re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I):
+        return True
+    owned = (part for part in ast.walk(node) if isinstance(part, ast.Attribute))
+    called = {part.attr for part in owned if isinstance(part.value, ast.Name) and part.value.id == first}
+    return len(called & methods) > 1  # Names that tell nothing: what it calls of it does.
 
 
 def _defined_twice(body: list[ast.stmt], top: TopLevel) -> list[dict[str, Any]]:

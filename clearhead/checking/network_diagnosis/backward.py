@@ -262,7 +262,8 @@ class _Judge:
         lines = self.answer.lines
         if 0 < line <= len(lines.all) and re.search(r">=?\s*0", lines.all[line - 1]):
             return line
-        body = lines.body(self.answer.line_of("backward"))
+        below = list(enumerate(lines.all[line - 1 :][:3], line)) if line else []
+        body = [*below, *lines.body(self.answer.line_of("backward"))]
         return next((number for number, text in body if re.search(r"<=?\s*0\.?\]\s*=\s*0", text)), 0)
 
     def _shown(self, role: str, made: Any) -> dict[str, Any]:

@@ -51,7 +51,7 @@ CALLED = {
 }
 AVOIDED = re.compile(
     r".*(numeric|num_grad|check|plot|save|load|print|show|draw|display|summary|visual|repr|str|copy"
-    r"|get_params|set_params).*",
+    r"|get_params|set_params|zero_?grad).*",
     re.I,
 )
 

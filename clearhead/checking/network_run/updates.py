@@ -67,7 +67,9 @@ def _find_backward(network: Network, before: str) -> None:
         if score > best:
             best = score
             plan.ways["backward"], plan.labels = [attempt.way], attempt.way.labels
-            plan.moves = {"W1", "W2"} <= moved or bool(moved and not _named_steps(network, attempt.way.name))
+            left = _kept_for_later(network, thing, attempt, {"W1", "W2"} - moved)
+            later = left or _named_steps(network, attempt.way.name)
+            plan.moves = {"W1", "W2"} <= moved or bool(moved and not later)
         if best == RETURNED or sure:
             return
 
@@ -77,22 +79,28 @@ def _named_steps(network: Network, backward: str) -> list[str]:
     return [name for name in network.learner.ways("step") if says(name, "step") and name != backward]
 
 
+def _kept_for_later(network: Network, before: Any, attempt: Attempt, weights: set[str]) -> bool:
+    """Whether a call kept something of the shape of weights that it did not move."""
+    kept = {np.shape(value) for _, value in network.changes(before, attempt.thing)}
+    return any(network.slots.shapes[role] in kept for role in weights & network.slots.shapes.keys())
+
+
 MOVED, KEPT, RETURNED = 1, 2, 3
 
 
 def _score(network: Network, before: Any, attempt: Attempt) -> int:
     """Gradients that are returned rather than parameters that moved, where names leave it open."""
-    own = network.slots.get(before)
+    own, named = network.slots.get(before), says(attempt.way.name, "backward")
     weights = [own[role] for role in ("W1", "W2") if role in own]
     returned = [
         v for _, v in flat(attempt.made) if not any(np.array_equal(v, weight) for weight in weights)
     ]  # fmt: skip
-    if _like_weights(network, returned):
+    if _like_weights(network, returned) and (named or any(map(np.any, returned))):
         return RETURNED
     if network.moved(before, attempt.thing):
         return MOVED
     kept = [value for _, value in network.changes(before, attempt.thing)]
-    return KEPT if _like_weights(network, kept) else 0
+    return KEPT if _like_weights(network, kept) and (named or any(map(np.any, kept))) else 0
 
 
 def _is_handed(kind: str, attempt: Attempt) -> bool:
@@ -134,7 +142,8 @@ def _step(network: Network, name: str, wanted: Wanted) -> Way | None:
             or network.learner.sure("step", name)
             or (_is_alone(network, name) and wanted.before == "backward")
         )
-        if told and _moves(network, thing, attempt, returned=network.learner.bare):
+        handed = network.learner.bare and attempt.roles & {"params", *network.slots.paths}
+        if told and _moves(network, thing, attempt, returned=bool(handed)):
             return attempt.way
     return None
 
@@ -159,10 +168,6 @@ def find_train(network: Network) -> None:
     plan = network.plan
     taken = {"forward", "backward", *plan.names("forward", "backward", "step")}
     names = [name for name in network.learner.ways("train") if name not in taken]
-    inner = set(
-        network.learner.called_within(names)
-    )  # Where names tell nothing, what calls the others trains.
-    names.sort(key=lambda name: name in inner and not says(name, "train"))
     thing, values = network.ready(probes.SEEDS[0])
     values |= examples(network, probes.SEEDS[0], 1, probes.TRAINING["N"])
     wanted = Wanted("train", TRAIN, GIVEN_TO_TRAIN, network.labels(), "new")
@@ -172,5 +177,6 @@ def find_train(network: Network) -> None:
         if _moves(network, thing, attempt):
             plan.ways["train"] = [attempt.way]
             return
-        if re.match(r"train|fit|learn", attempt.way.name, re.I):
+        told = network.learner.told(attempt.way.name, attempt.way.binding) & {"epochs", "batch"}
+        if told or re.match(r"train|fit|learn", attempt.way.name, re.I):
             plan.ways.setdefault("train", [attempt.way])

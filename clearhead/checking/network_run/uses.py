@@ -1,6 +1,6 @@
 """What arguments and attributes are, by how a program uses them: for names that tell nothing.
 
-Only numbers and generators are told so; examples, labels and parameters are found out by trying.
+Numbers, generators and labels that may be left out are told so; all else is found out by trying.
 """
 
 import ast
@@ -13,7 +13,6 @@ from clearhead.checking.flows import Call
 Roles = dict[str, str]
 _DRAWS = {"normal", "standard_normal", "randn", "permutation", "shuffle", "random", "uniform", "choice"}
 _SEEDS = {"seed", "default_rng", "RandomState", "manual_seed"}
-_REPEATED = ast.GeneratorExp | ast.ListComp | ast.DictComp  # what is in these is for several parameters
 _FEW = 3  # parameters that have a penalty at most: all four have a rate
 
 
@@ -108,6 +107,9 @@ def _told(node: ast.AST, counters: set[str]) -> Iterator[tuple[ast.expr, str]]:
         case ast.For(target=ast.Name(id=counter), iter=ast.Call(func=ast.Name(id="range"), args=[amount])):
             if not _is_index(counter, node):
                 yield amount, "epochs"
+        case ast.If(test=ast.Compare(left=labels, ops=[ast.Is()], comparators=[ast.Constant(None)])):
+            if isinstance(node.body[-1], ast.Return):  # Without labels there is no loss.
+                yield labels, "Y"
         case ast.Call(func=ast.Name(id="range"), args=[_, _, step]):
             yield step, "batch"
         case (
@@ -140,13 +142,24 @@ def _is_index(counter: str, loop: ast.For) -> bool:
 def _factors(node: ast.FunctionDef, kind: type[ast.operator], of_squares: bool = False) -> Iterator[str]:
     """The number in each product that is added to something, or taken from it; if need be only of squares."""
     arrays = set(_arrays(node))
-    repeated = (part for part in ast.walk(node) if isinstance(part, _REPEATED))
+    repeated = (part for part in ast.walk(node) if _is_repeated(part))
+    loops = (part for part in ast.walk(node) if isinstance(part, ast.For))
+    looped = {part for loop in loops for part in ast.walk(loop) if isinstance(part, ast.AugAssign)}
     for part in itertools.chain(ast.walk(node), *map(ast.walk, repeated)):
         if isinstance(part, ast.BinOp | ast.AugAssign) and isinstance(part.op, kind):
             value = part.right if isinstance(part, ast.BinOp) else part.value
             if of_squares and not any(map(_is_square, ast.walk(value))):
                 continue
+            if kind is ast.Add and part in looped and not of_squares:
+                continue  # A penalty's gradient, or a step up the slope: one cannot tell.
             yield from [text for text in map(ast.unparse, _product(value)) if text not in arrays][:1]
+
+
+def _is_repeated(node: ast.AST) -> bool:
+    """Whether what is in a piece of code is done for several parameters, side by side or by their names."""
+    if isinstance(node, ast.For) and isinstance(node.iter, ast.Call):
+        return getattr(node.iter.func, "attr", getattr(node.iter.func, "id", "")) in ("zip", "items", "keys")
+    return isinstance(node, ast.GeneratorExp | ast.ListComp | ast.DictComp)
 
 
 def _arrays(node: ast.FunctionDef) -> Iterator[str]:
