@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 import clearhead
 from clearhead import check
-from clearhead.checking import objects
+from clearhead.checking import classroom, objects
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import coloured
 from clearhead.checking.report import Report
@@ -321,6 +321,15 @@ def test_pytest_shows_the_report(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert "The slope is taken at h, which is already σ(z1)" in done.stdout, done.stderr
     assert "1 failed, 1 passed" in done.stdout
+
+
+def test_a_mistake_of_a_class_is_told_by_a_file_that_makes_it():
+    """The same, where it is but a note, is not counted and no example."""
+    note = Finding("ready_made", values={"name": "noted"}, level="note")
+    error = Finding("ready_made", values={"name": "made"})
+    reports = [Report("a.py", findings=[note]), Report("b.py", findings=[error])]
+    told = " ".join(classroom._commonest(reports, Wording("en")))
+    assert "1  ready_made, as in b.py: made is a ready-made part" in told
 
 
 # As data
