@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 import clearhead
 from clearhead import check
-from clearhead.checking import objects
+from clearhead.checking import classroom, objects
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import coloured
 from clearhead.checking.report import Report
@@ -315,20 +315,21 @@ def test_pytest_shows_the_report(tmp_path):
         "\ndef test_not():\n    assert not check('net.py').passed\n"
         "    assert check('net.py').passed == False\n    assert check('net.py').passed or True\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        "/dev/null",
-        "test_mine.py",
-    ]
-    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120).stdout
-    assert "The slope is taken at h, which is already σ(z1)" in shown
-    assert "1 failed, 1 passed" in shown
+    # With settings in the folder, nothing is looked for above it, where anybody's conftest.py may lie.
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "The slope is taken at h, which is already σ(z1)" in done.stdout, done.stderr
+    assert "1 failed, 1 passed" in done.stdout
+
+
+def test_a_mistake_of_a_class_is_told_by_a_file_that_makes_it():
+    """The same, where it is but a note, is not counted and no example."""
+    note = Finding("ready_made", values={"name": "noted"}, level="note")
+    error = Finding("ready_made", values={"name": "made"})
+    reports = [Report("a.py", findings=[note]), Report("b.py", findings=[error])]
+    told = " ".join(classroom._commonest(reports, Wording("en")))
+    assert "1  ready_made, as in b.py: made is a ready-made part" in told
 
 
 # As data
@@ -582,6 +583,18 @@ GARBAGE = [
     {"part": "found", "target": "attention"},
     {},
 ]
+
+
+STOPS = {"time": "30 seconds", "cpu": "20 seconds", "memory": "4 GB", "disk": "256 MB", "output": "1 MB"}
+
+
+@pytest.mark.parametrize("stopped", STOPS)
+def test_what_a_job_had_too_much_of_is_said_with_its_limit(stopped):
+    found = {"part": "found", "target": "two-layer", "class": "Net", "lines": ["a"]}
+    made = report_of(Submission("a.py", b"x"), Outcome([(found, {})], stopped, "", "", "limits"))
+    made.language = "en"
+    assert [finding.id for finding in made.findings] == [f"stopped_{stopped}"]
+    assert STOPS[stopped] in " ".join(str(made).split())
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=str)

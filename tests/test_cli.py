@@ -533,14 +533,6 @@ def test_an_error_without_words_names_its_kind(here, capsys, monkeypatch):
 # Ctrl-C, pipes and encodings.
 
 
-@pytest.fixture
-def interruptible():
-    """A child inherits a SIGINT that is ignored, as a shell's background jobs have it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_a_real_ctrl_c_writes_what_was_learnt_and_exits_with_130(tmp_path):
     arguments = ("-m", "clearhead", "train", "two-layer", "--hiddens", "4", "--epochs", "1000000")

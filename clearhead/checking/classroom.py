@@ -84,7 +84,7 @@ def _commonest(reports: Sequence[Report], words: Wording) -> Iterator[str]:
         yield ""
         yield words.word("commonest")
     for identity, count in found[:COMMONEST]:
-        finding, report = next((f, report) for report in reports for f in report.findings if f.id == identity)
+        finding, report = next((f, made) for made in reports for f in _serious(made) if f.id == identity)
         # A sentence with names or numbers in it is that of one file.
         key = "as_in" if words.varies(identity) else "is"
         mistake = Telling(report, words, 2).message(finding)
