@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clearhead.checking.closure import TopLevel, bases
+from clearhead.checking.unwritten import is_unwritten
 
 _FEATURES = {
     "product": r"dot|matmul|bmm|einsum|baddbmm|tensordot|inner|add_product",
@@ -24,6 +25,7 @@ _FEATURES = {
     "keras": r"tensorflow|keras|tf|jax|jnp|mxnet|paddle",
 }  # fmt: skip
 
+_KINDS = re.compile(r"forw|feed|backw|backp|grad|loss|cost|train|fit|init\w*_?param|update")
 _NOTHING = "no class and no function was found; check needs an implementation, written as one of them"
 _OTHER = "written for another framework; check takes a network in NumPy, or attention in PyTorch"
 _TORCH = "a network in PyTorch is not checked yet; check takes a network in NumPy, or attention in PyTorch"
@@ -67,7 +69,37 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         return Choice("two-layer", "", chosen)
     if only == "" and target in ("", "two-layer") and _is_script(top):
         return Choice("two-layer", "", functions)
-    return Choice(refusal=_refusal(top, bool(classes or functions), target))
+    form = _form(top, [*classes.values(), *(last[name] for name in functions)], target)
+    return form or Choice(refusal=_refusal(top, bool(classes or functions), target))
+
+
+def _form(top: TopLevel, nodes: Iterable[ast.ClassDef | ast.FunctionDef], target: str) -> Choice | None:
+    """A form that is still to be filled in, told from its names alone; None if there is none."""
+    functions = []
+    for node in nodes:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        empty = [p for p in inner if isinstance(p, ast.FunctionDef) and is_unwritten(p, top.source)]
+        if isinstance(node, ast.FunctionDef):
+            functions += [part.name for part in empty]
+            continue
+        words = " ".join(part.name for part in empty)
+        is_module = any(re.search("Module", base) for base in bases(node))
+        if is_module and empty and "heads" in features([node]) | features(_named(node)):
+            found = Choice("attention", node.name)
+        elif not is_module and len(set(_KINDS.findall(words))) > 1:
+            found = Choice("two-layer", node.name)
+        else:
+            continue
+        if target in ("", found.target):
+            return found
+    is_network = len(set(_KINDS.findall(" ".join(functions)))) > 1 and target in ("", "two-layer")
+    return Choice("two-layer", "", tuple(functions)) if is_network else None
+
+
+def _named(node: ast.ClassDef) -> Iterator[ast.Name]:
+    """The names of a class and of the arguments of its methods."""
+    yield ast.Name(node.name.lower())
+    yield from (ast.Name(part.arg) for part in ast.walk(node) if isinstance(part, ast.arg))
 
 
 def _is_network(top: TopLevel, functions: tuple[str, ...]) -> bool:

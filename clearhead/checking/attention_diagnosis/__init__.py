@@ -36,9 +36,10 @@ def _say_crash(answer: AttentionAnswer, verdict: Verdict) -> None:
     if any(finding.id in _NEVER_RUN for finding in verdict.findings):
         verdict.check("forward", "fail", "crashes", {"message": message})
     elif unwritten:
-        name, line = next(iter(unwritten.items()))
-        values = {"function": name.rpartition(".")[2], "line": line}
-        verdict.check("forward", "not_written", "not_written", values)
+        for path, line in unwritten.items():
+            function = path.rpartition(".")[2]
+            check = {"__init__": "parameters", "split_heads": "split_heads"}.get(function, "output")
+            verdict.check(check, "not_written", "not_written", {"function": function, "line": line})
     elif message and not crash.get("sure"):
         verdict.check("forward", "not_checked", "not_understood_crash", {"message": message})
     elif message:

@@ -110,11 +110,13 @@ class AttentionAnswer(Answer):
         B, T = self.sizes["B"], self.sizes["T"]
         shapes = [record.squeezed.shape for record in self.records().all if record.squeezed.dtype.kind == "f"]
         fours = [sorted(shape) for shape in shapes if len(shape) == 4]
-        threes = (shape for shape in shapes if len(shape) == 3 and shape[1:] == (T, T))
+        threes = [shape for shape in shapes if len(shape) == 3 and shape[1:] == (T, T)]
         counts = [A for A in range(2, 9) for four in fours if four == sorted((B, A, T, T))]
         counts += [shape[0] // B for shape in threes if shape[0] % B == 0 and shape[0] > B]
         if counts and self.sizes["M"] % counts[0] == 0:
             self.sizes["A"] = counts[0]
+        elif threes and not counts and not re.search("head", self.lines.text, re.I):
+            self.sizes.update(A=1, K=self.sizes["M"])  # Nothing speaks of heads: there is one.
 
     @property
     def mask_names(self) -> list[str]:

@@ -21,6 +21,7 @@ from clearhead.checking.network_diagnosis.gradients import (
     returned,
     right_gradients,
     same,
+    slopes,
 )  # fmt: skip
 from clearhead.checking.network_diagnosis.penalty import penalty_finding
 from clearhead.checking.network_diagnosis.places import at, made_at, placed
@@ -232,7 +233,15 @@ class _Judge:
     def _mistake(self, name: str, found: Sequence[Explanation]) -> Finding:
         answer, values = self.answer, self.explanation.values[0]
         mistake = self.explanation.mistakes[name]
-        finding = placed(answer, self.reading, mistake, values[name], self.kinds, scaled=True)
+        finding = placed(
+            answer,
+            self.reading,
+            mistake,
+            values[name],
+            self.kinds,
+            scaled=True,
+            right=slopes(answer, self.reading)[0],
+        )
         role = next(
             (
                 role

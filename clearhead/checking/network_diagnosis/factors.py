@@ -135,6 +135,8 @@ class _Judge:
         is_sure = self.answer.is_rated and self.answer.sure(self.made.kind, "train")
         if not rest or not (rest.keys() & returned or is_sure):
             return
+        if self.by_return and not returned and len({round(factor, 9) for factor in self.whole.values()}) == 1:
+            return  # All move along right gradients by as much: a rate of their own, or the first of a mean.
         role, factor = next(iter(rest.items()))
         site = made_at(self.answer, self.values[f"d{role}"], self.made.kinds, scaled=True)
         finding = at(Finding("gradient_scaled", f"d{role}"), site, self.answer.line_of("backward"))

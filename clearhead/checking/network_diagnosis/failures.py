@@ -32,6 +32,13 @@ _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than w
 def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     """No network could be made: say why, where it is sure that the code is to blame."""
     crash, _ = answer.part("crash")
+    for path, line in answer.found.get("unwritten", {}).items():
+        function = path.rpartition(".")[2]
+        checks = (CHECKS[kind] for kind, pattern in NAMES.items() if re.search(pattern, function, re.I))
+        check = next(checks, "initialize_parameters")
+        verdict.check(check, "not_written", "not_written", {"function": function, "line": line})
+    if verdict.checks:
+        return
     name, message = "initialize_parameters", crash.get("message", "")
     if crash and EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
@@ -90,7 +97,11 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif not crash.get("sure") or kind == "step" or (kind != "forward" and _is_guessed(answer, verdict)):
+    elif (
+        not crash.get("sure")
+        or (kind == "step" and not crash["whole"])
+        or (kind != "forward" and _is_guessed(answer, verdict))
+    ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})

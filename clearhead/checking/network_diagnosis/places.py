@@ -1,7 +1,7 @@
 """Where in a learner's source the values of its network were made."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from clearhead.checking.align import Site
 from clearhead.checking.findings import Finding
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
 from clearhead.checking.network_diagnosis.gradients import right_gradients
+from clearhead.docstrings import Step
 from clearhead.mistakes import Mistake
 
 
@@ -31,9 +32,12 @@ def made_at(
 
 def placed(
     answer: NetworkAnswer, reading: Reading, mistake: Mistake, value: Any, kinds: Sequence[str], *,
-    scaled: bool = False,
+    scaled: bool = False, right: Mapping[str, Step] | None = None,
 ) -> Finding:  # fmt: skip
-    """A wrong step with its place and its formulas; the first of the kinds is the function that holds it."""
+    """A wrong step with its place and its formulas; the first of the kinds is the function that holds it.
+
+    `right` are the steps that are expected, if they are not those of our own network.
+    """
     name = mistake.step.name
     # Of a single example the gradient of the biases is the error, which is handed on too.
     is_single = answer.one_by_one or answer.sizes["N"] == 1
@@ -48,7 +52,7 @@ def placed(
     own = site.target if site is not None else ""
     finding.yours, finding.expected = (
         f"{name} = {_written(answer, reading, step.formula, kinds, own)}"
-        for step in (mistake.step, answer.right[name])
+        for step in (mistake.step, (right or answer.right)[name])
     )
     return finding
 

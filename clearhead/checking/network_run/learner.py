@@ -136,7 +136,9 @@ class Learner:
         missed = r"'?(Stub|Configuration)'?|ModuleNotFoundError|FileNotFoundError"
         blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message) or self._kept(message)
         line = line_of(error, self.source.name)
-        crash = {"line": line, "message": message, "function": name, "sure": named and not blamed}
+        whole = {"X", "Y"} <= {*(binding or {}).values()}  # It wants nothing that another one makes.
+        sure = bool(named and not blamed)
+        crash = {"line": line, "message": message, "function": name, "sure": sure, "whole": whole}
         self.crashes.setdefault(kind, crash)
 
     def _kept(self, message: str) -> bool:

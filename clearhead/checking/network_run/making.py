@@ -44,8 +44,8 @@ class Making:
                     learner, thing, {**values, "Y": values[self.late or "one-hot"]}
                 )
             elif self.late:
-                set_numbers(thing, learner.kept, lr=0.0)
-                self._initialise(learner, thing, {**values, "lr": 0.0, "Y": values[self.late]})
+                set_numbers(thing, learner.kept, lr=probes.NO_RATE)
+                self._initialise(learner, thing, {**values, "lr": probes.NO_RATE, "Y": values[self.late]})
                 set_numbers(thing, learner.kept, lr=probes.RATE)
             elif self.function:
                 made = self._initialise(learner, thing, values)

@@ -116,8 +116,8 @@ class _Call:
         """The parameters of an instance after training at a rate of nothing, from the same random numbers."""
         network = self.network
         seed_all(self.seed)
-        set_numbers(thing, network.learner.kept, lr=0.0)
-        made = network.call(thing, self.way, {**network.given(thing, self.values), "lr": 0.0})
+        set_numbers(thing, network.learner.kept, lr=probes.NO_RATE)
+        made = network.call(thing, self.way, {**network.given(thing, self.values), "lr": probes.NO_RATE})
         return {role: np.array(value, float) for role, value in network.updated(thing, made).items()}
 
     def _after(self, made: Any) -> Mapping[str, Any]:
