@@ -64,9 +64,10 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         _, _, _, kind, name = max(scored)
         return Choice(kind, name)
     functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
-    chosen = (only,) if only in functions else functions
-    if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, chosen):
-        return Choice("two-layer", "", chosen)
+    if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, functions):
+        return Choice("two-layer", "", functions)
+    if only in functions:
+        return choice(top, target, "")  # It works with a class, which is checked with it.
     if only == "" and target in ("", "two-layer") and _is_script(top):
         return Choice("two-layer", "", functions)
     form = _form(top, [*classes.values(), *(last[name] for name in functions)], target)
@@ -74,11 +75,12 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
 
 
 def _form(top: TopLevel, nodes: Iterable[ast.ClassDef | ast.FunctionDef], target: str) -> Choice | None:
-    """A form that is still to be filled in, told from its names alone; None if there is none."""
+    """A form that is still to be filled in, or broken, told from its names alone; None if there is none."""
     functions = []
     for node in nodes:
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
-        empty = [p for p in inner if isinstance(p, ast.FunctionDef) and is_unwritten(p, top.source)]
+        own = [part for part in inner if isinstance(part, ast.FunctionDef)]
+        empty = [part for part in own if top.source.broken or is_unwritten(part, top.source)]
         if isinstance(node, ast.FunctionDef):
             functions += [part.name for part in empty]
             continue

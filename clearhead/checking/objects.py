@@ -37,7 +37,7 @@ def submission_of(what: Any, only: str = "") -> tuple[Submission, str]:
                 f"check takes a class, a function or a file's path, got {kind.__name__}; pass one of them."
             )
         what = kind  # An instance stands for its class.
-    only = only or (what.__name__ if inspect.isclass(what) else "")
+    only = only or what.__name__
     file = _file_of(what)
     if Path(file).is_file():
         return Submission.read(Path(file)), only

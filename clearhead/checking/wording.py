@@ -170,7 +170,11 @@ class Wording:
 
         >>> Wording("en", "cp949").plain("✗ dW1 = Xᵀ dz1"), Wording("en", "ascii").plain("σ(z1)")
         ('X dW1 = X.T dz1', 'sigmoid(z1)')
+        >>> Wording("en", "ascii").plain("√head_dim and √(2 / 3)")
+        'sqrt(head_dim) and sqrt(2 / 3)'
         """
+        if not self._can("√"):
+            text = re.sub(r"√(\w+)", r"√(\1)", text)
         made = (" " if letter in "\t\n" else "\ufffd" if _steers(letter) else letter for letter in text)
         return "".join(letter if self._can(letter) else STAND_INS.get(letter, letter) for letter in made)
 

@@ -34,7 +34,9 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
         verdict.add("parameters", finding)
         return
     if not hidden and not repeated:
-        verdict.check("parameters", "pass", "parameters_right", {"count": len(parameters)})
+        idle = [name for name, reached in answer.understood["gradient"].items() if not reached]
+        values = {"count": len(parameters), "names": listed(idle)}
+        verdict.check("parameters", "pass", "parameters_idle" if idle else "parameters_right", values)
         return
     stem = _stem((hidden or repeated)[0])
     if hidden and any(known and _stem(name) == stem for name, _, _, known in parameters):

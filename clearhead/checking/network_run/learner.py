@@ -144,13 +144,13 @@ class Learner:
     def _kept(self, message: str) -> bool:
         """Whether what an exception misses is kept by another function, which was not called before."""
         missed = re.search(r"has no attribute '(\w+)'|KeyError: '(\w+)'", message)
-        name = missed and (missed[1] or missed[2])
-        return name is not None and any(
-            name in (getattr(part, "attr", ""), getattr(getattr(part, "slice", None), "value", ""))
-            for node in self.program.body
-            for part in ast.walk(node)
-            if isinstance(getattr(part, "ctx", None), ast.Store)
-        )
+        if missed is None:
+            return False
+        parts = (part for node in self.program.body for part in ast.walk(node))
+        stored = [part for part in parts if isinstance(getattr(part, "ctx", None), ast.Store)]
+        if missed[1]:
+            return any(getattr(part, "attr", "") == missed[1] for part in stored)
+        return any(getattr(getattr(part, "slice", None), "value", "") == missed[2] for part in stored)
 
 
 def _may_be_data(name: str) -> bool:
