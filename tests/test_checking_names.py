@@ -153,3 +153,151 @@ def test_functions_that_a_function_returns_are_checked_at_their_lines():
 def test_a_function_that_returns_one_of_its_own_stays_one():
     tree = ast.parse("def decorate(f):\n    def g(x):\n        return f(x)\n    return g")
     assert ast.dump(as_classes(tree)) == ast.dump(tree)
+
+
+# What learners hand in that is not yet, or not only, what is asked for
+
+
+FORM = """\
+import numpy as np
+
+class TwoLayerNN:
+    def __init__(self, D, H, C):
+        self.D, self.H, self.C = D, H, C
+
+    def initialize_parameters(self):
+        pass
+
+    def forward(self, X):
+        raise NotImplementedError
+
+    def backward(self, X, Y):
+        ...  # TODO
+"""
+HEADS = """\
+import torch.nn as nn
+
+class Attention(nn.Module):
+    def __init__(self, num_heads, model_dim):
+        super().__init__()
+        raise NotImplementedError
+
+    def forward(self, x):
+        raise NotImplementedError
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "unwritten"),
+    [(FORM, {"initialize_parameters", "forward", "backward"}), (HEADS, {"parameters", "output"}),
+     ("def forward(X, W):\n    pass\n\ndef backward(X, Y):\n    pass\n", {"forward", "backward"})],
+)  # fmt: skip
+def test_a_form_is_told_what_to_write_next_and_not_refused(text, unwritten):
+    verdict = verdict_of(text)
+    assert verdict.findings == []
+    assert {name for name, check in verdict.checks.items() if check.status == "not_written"} == unwritten
+
+
+def test_a_class_of_which_one_method_does_not_parse_is_checked_on():
+    broken = NETWORK.replace("def forward(self, X):", "def forward(self, X)")
+    verdict = verdict_of(broken)
+    assert errors(verdict) == ["syntax_error"]
+    assert verdict.checks["initialize_parameters"].status == "pass"
+
+
+STEP = """
+    def update(self, X, Y, lr):
+        grads = self.backward(X, Y, self.forward(X))
+        self.W1 = self.W1 - lr * grads["W1"]
+        self.b1 = self.b1 - lr * grads["b1"]
+        self.W2 = self.W2 - lr * grads["W2"]
+        self.b2 = self.b2 - lr * grads["b2"]
+
+    def fit(self, X, Y, lr=0.1, epochs=3):
+        if lr <= 0:
+            raise ValueError("lr must be positive")
+        for _ in range(epochs):
+            self.update(X, Y, lr)
+"""
+
+
+def network_with(code, *edits):
+    """The network with more methods, and other texts in place of some."""
+    text = NETWORK.replace("\n\n\ndef sigmoid", code + "\n\ndef sigmoid")
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+def test_code_that_refuses_a_rate_of_zero_is_right():
+    assert errors(verdict_of(network_with(STEP))) == []
+
+
+def test_inputs_that_are_cast_to_single_precision_are_right():
+    cast = ("self.h = sigmoid(X @", "X = X.astype(np.float32)\n        self.h = sigmoid(X @")
+    verdict = verdict_of(network_with(STEP, cast))
+    assert errors(verdict) == []
+    assert verdict.checks["forward"].status == "pass"
+
+
+def test_a_key_that_the_own_gradients_do_not_have_is_a_crash_of_the_update():
+    verdict = verdict_of(network_with(STEP, ('lr * grads["W1"]', 'lr * grads["dW1"]')))
+    assert errors(verdict) == ["crash"]
+
+
+def test_a_running_mean_of_right_gradients_is_no_mistake():
+    mean = (
+        'self.W1 = self.W1 - lr * grads["W1"]',
+        "self.means = {k: 0.9 * getattr(self, 'means', {}).get(k, 0) + 0.1 * g for k, g in grads.items()}\n"
+        '        grads = self.means\n        self.W1 = self.W1 - lr * grads["W1"]',
+    )
+    verdict = verdict_of(network_with(STEP, mean))
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+
+
+ONE_HEAD = """\
+import math
+import torch
+import torch.nn as nn
+
+class SelfAttention(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(d, d, bias=False) for _ in range(3))
+
+    def forward(self, x):
+        s = self.q(x) @ self.k(x).transpose(1, 2) / math.sqrt(x.shape[2])
+        return torch.softmax(s, -1) @ self.v(x)
+"""
+
+
+def test_attention_where_nothing_speaks_of_heads_has_one():
+    verdict = verdict_of(ONE_HEAD)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].status == "pass"
+    unscaled = ONE_HEAD.replace(" / math.sqrt(x.shape[2])", "")
+    assert errors(verdict_of(unscaled)) == ["scale_missing"]
+
+
+def test_a_function_is_checked_with_the_functions_beside_it_and_no_class(tmp_path, monkeypatch):
+    bare = """
+def start(D, H, C):
+    return {"W1": np.random.randn(D, H), "b1": np.zeros(H), "W2": np.random.randn(H, C), "b2": np.zeros(C)}
+
+def forward(X, p):
+    return sigmoid(X @ p["W1"]) @ p["W2"]
+"""
+    (tmp_path / "both_of_them.py").write_text(NETWORK + bare, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import both_of_them
+
+    assert check(both_of_them.forward).to_json()["class"] != "Net"
+    assert check(both_of_them.Net).to_json()["class"] == "Net"
+
+
+def test_a_parameter_that_no_gradient_reaches_is_said_to_get_none():
+    idle = ONE_HEAD.replace("        self.q,", "        self.idle = nn.Linear(d, d)\n        self.q,")
+    detail = verdict_of(idle).checks["parameters"]
+    assert (detail.detail, detail.values["names"]) == ("parameters_idle", "idle.weight and idle.bias")

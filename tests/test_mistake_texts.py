@@ -225,7 +225,7 @@ def test_a_letter_that_a_stream_lacks_has_a_stand_in_and_others_stay():
     line = "✗ dW1 = Xᵀ (dz2 W2ᵀ) ⊙ σ(z1), √K, Σ"
     assert Wording("en", "utf-8").plain(line) == line
     assert Wording("en", "cp949").plain(line) == "X dW1 = X.T (dz2 W2.T) ⊙ σ(z1), √K, Σ"
-    assert Wording("en", "cp1252").plain(line) == "X dW1 = X.T (dz2 W2.T) * sigmoid(z1), sqrtK, sum"
+    assert Wording("en", "cp1252").plain(line) == "X dW1 = X.T (dz2 W2.T) * sigmoid(z1), sqrt(K), sum"
     for encoding in ("cp949", "cp1252", "ascii"):
         for key in IDS:
             for level in LEVELS:

@@ -76,15 +76,15 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
 
 def _form(top: TopLevel, nodes: Iterable[ast.ClassDef | ast.FunctionDef], target: str) -> Choice | None:
     """A form that is still to be filled in, or broken, told from its names alone; None if there is none."""
-    functions = []
+    functions, broken = [], [name for part in top.source.broken for name in part.names]
     for node in nodes:
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
         own = [part for part in inner if isinstance(part, ast.FunctionDef)]
-        empty = [part for part in own if top.source.broken or is_unwritten(part, top.source)]
+        empty = [part for part in own if broken or is_unwritten(part, top.source)]
         if isinstance(node, ast.FunctionDef):
             functions += [part.name for part in empty]
             continue
-        words = " ".join(part.name for part in empty)
+        words = " ".join([part.name for part in empty] + broken)
         is_module = any(re.search("Module", base) for base in bases(node))
         if is_module and empty and "heads" in features([node]) | features(_named(node)):
             found = Choice("attention", node.name)

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,17 @@ class AttentionAnswer(Answer):
         counts += [shape[0] // B for shape in threes if shape[0] % B == 0 and shape[0] > B]
         if counts and self.sizes["M"] % counts[0] == 0:
             self.sizes["A"] = counts[0]
-        elif threes and not counts and not re.search("head", self.lines.text, re.I):
-            self.sizes.update(A=1, K=self.sizes["M"])  # Nothing speaks of heads: there is one.
+        elif threes and not counts and self._has_one_head():
+            self.sizes.update(A=1, K=self.sizes["M"])
+
+    def _has_one_head(self) -> bool:
+        """Whether nothing speaks of heads: no word, no narrow projection, no scores made twice."""
+        T, M = self.sizes["T"], self.sizes["M"]
+        sites = [record.site for record in self.records().all if record.value.shape[1:] == (T, T)]
+        matrices = [shape for _, shape, *_ in self.understood["parameters"] if len(shape) == 2]
+        is_once = len({*map(astuple, sites)}) == len(sites)
+        is_wide = all(set(shape) == {M} for shape in matrices)
+        return is_once and is_wide and not re.search("head", self.lines.text, re.I)
 
     @property
     def mask_names(self) -> list[str]:
