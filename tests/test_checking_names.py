@@ -68,6 +68,8 @@ def test_random_names_hide_few_mistakes(target, least):
          {"a": "epochs", "b": "batch", "c": "log"}),
         ("def f(a, x):\n for i in range(a): x[i] = 0", {}),
         ("def f(a): return np.random.default_rng(a)", {"a": "seed"}),
+        ("def f(p, X): return X @ p['W1']", {"p": "params"}),
+        ("def f(p, g):\n for k in p: p[k] += g[k]", {"p": "params"}),
         ("def f(a, n): return a.permutation(n)", {"a": "rng"}),
         ("def f(w, g, a):\n  w -= a * g\n  return x[0:0 + a]", {}),  # As two things: neither.
     ],
@@ -244,6 +246,12 @@ def test_inputs_that_are_cast_to_single_precision_are_right():
 def test_a_key_that_the_own_gradients_do_not_have_is_a_crash_of_the_update():
     verdict = verdict_of(network_with(STEP, ('lr * grads["W1"]', 'lr * grads["dW1"]')))
     assert errors(verdict) == ["crash"]
+
+
+def test_a_p_of_which_weights_are_taken_is_no_probability():
+    text = (FILES["network_coursera"].read_text("utf-8")).replace("parameters", "p")
+    verdict = verdict_of(text)
+    assert {check.status for check in verdict.checks.values()} == {"pass"}
 
 
 def test_a_running_mean_of_right_gradients_is_no_mistake():

@@ -106,7 +106,11 @@ class Learner:
         arguments = arguments_of(self.subject.unbound(name) if name else self.subject.type)
         used = self.uses.get(name or self.program.name, {})
         for argument in arguments:
-            argument.role = argument.role or used.get(argument.name, "")
+            role = used.get(argument.name, "")
+            if role != "params":
+                argument.role = argument.role or role
+            elif argument.role == "y":  # Of `p` one takes "W1": it is no probability.
+                argument.role = role
         return arguments
 
     def told(self, name: str, binding: Mapping[str, str]) -> set[str]:

@@ -5,6 +5,7 @@ Numbers, generators and labels that may be left out are told so; all else is fou
 
 import ast
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -110,6 +111,14 @@ def _told(node: ast.AST, counters: set[str]) -> Iterator[tuple[ast.expr, str]]:
         case ast.If(test=ast.Compare(left=labels, ops=[ast.Is()], comparators=[ast.Constant(None)])):
             if isinstance(node.body[-1], ast.Return):  # Without labels there is no loss.
                 yield labels, "Y"
+        case ast.For(target=ast.Name(id=key), iter=ast.Name(id=name) as whole, body=body):
+            parts = (part for each in body for part in ast.walk(each) if isinstance(part, ast.Subscript))
+            stored = (ast.unparse(part) for part in parts if isinstance(part.ctx, ast.Store))
+            if f"{name}[{key}]" in stored:  # Each of its values gets another one.
+                yield whole, "params"
+        case ast.Subscript(value=ast.Name() as whole, slice=ast.Constant(value=str(key))):
+            if re.fullmatch(r"(w|b|weights?|bias)_?\d", key, re.I):
+                yield whole, "params"
         case ast.Call(func=ast.Name(id="range"), args=[_, _, step]):
             yield step, "batch"
         case (
