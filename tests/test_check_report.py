@@ -85,7 +85,7 @@ def example(**more):
         checks=[
             Check("evaluate", "pass", "accuracy_right"),
             Check("train", "not_checked", "absent"),
-            Check("forward", "pass", "forward_right", {"error": "1e-15"}),
+            Check("forward", "pass", "forward_right", {"activation": "σ", "error": "1e-15"}),
             Check("backward", "fail", "gradients_wrong", {"wrong": "dW1 and db1", "right": "dW2 and db2"}),
             Check("initialize_parameters", "pass", "init_right"),
             Check("compute_loss", "warning", "finding.loss_log_of_zero"),
@@ -110,7 +110,7 @@ def example(**more):
 
 
 def right(**more):
-    forward = Check("forward", "pass", "forward_right", {"error": "1e-15"})
+    forward = Check("forward", "pass", "forward_right", {"activation": "σ", "error": "1e-15"})
     backward = Check("backward", "pass", "gradients_right")
     return Report("net.py", "two-layer", "Net", checks=[forward, backward], language="en", **more)
 

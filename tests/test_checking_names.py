@@ -309,3 +309,18 @@ def test_a_parameter_that_no_gradient_reaches_is_said_to_get_none():
     idle = ONE_HEAD.replace("        self.q,", "        self.idle = nn.Linear(d, d)\n        self.q,")
     detail = verdict_of(idle).checks["parameters"]
     assert (detail.detail, detail.values["names"]) == ("parameters_idle", "idle.weight and idle.bias")
+
+
+def test_the_start_of_he_is_right_for_relu_and_no_other():
+    he = [
+        (
+            "np.random.randn(n_in, n_hidden) / np.sqrt(n_in)",
+            "np.random.randn(n_in, n_hidden) * np.sqrt(2 / n_in)",
+        ),
+    ]
+    assert "init_not_xavier" in verdict_of(network_with("", *he)).ids()
+    relu = ("return 1 / (1 + np.exp(-z))", "return np.maximum(0, z)")
+    verdict = verdict_of(network_with("", *he, relu, (" * self.h * (1 - self.h)", " * (self.h > 0)")))
+    assert verdict.checks["initialize_parameters"].detail == "init_he"
+    assert verdict.checks["forward"].values["activation"] == "ReLU"
+    assert errors(verdict) == []

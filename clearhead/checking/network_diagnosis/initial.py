@@ -1,7 +1,7 @@
 """A network's initial parameters: whether their shapes go together, and what they are drawn from."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from clearhead.checking.network_diagnosis.answer import AXES, NetworkAnswer
 CHECK = "initialize_parameters"
 WEIGHTS, BIASES = ("W1", "W2"), ("b1", "b2")
 Misshapen = tuple[str, list[int], list[int]]  # a parameter, the shape that it has, and that it should have
+_RELU = r"relu|maximum\(\s*0|maximum\([^,]+,\s*0\.?0?\s*\)"
 _CANNOT_MULTIPLY = r"not aligned|mismatch in its core"
 
 
@@ -97,7 +98,8 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
             verdict.add(CHECK, finding)
     biases = [arrays[role] for role in BIASES if role in arrays]
     zero = biases and not any(bias.any() for bias in biases)
-    verdict.check(CHECK, "pass", "init_right" if zero else "init_right_bare")
+    detail = "init_right" if zero else "init_right_bare"
+    verdict.check(CHECK, "pass", "init_he" if _is_of_he(answer, data["sizes"], arrays) else detail)
 
 
 def _first_line(answer: NetworkAnswer) -> int:
@@ -122,6 +124,8 @@ def _weights(answer: NetworkAnswer, sizes: Any, arrays: Any) -> Finding | None:
         return Finding("init_zero_weights", constant[0], values=values)
     fans = {role: [int(sizes[letter]) for letter in AXES[role]] for role in weights}
     odd = [role for role, value in weights.items() if value.any() and not _usual(value, *fans[role])]
+    if _is_of_he(answer, sizes, weights):
+        return None
     if not odd or not all(value.any() for value in weights.values()):
         return None
     role, total = odd[0], sum(fans[odd[0]])
@@ -162,6 +166,15 @@ def given(word: str) -> Iterator[str]:
     yield rf"(?<![\w.'\"])(self\.)?{word}\.append\("
     yield rf"['\"]{word}['\"]\]?\s*[:=](?!=|\s*None\b)"
     yield rf"\b{word}\b\s*=(?!=|\s*None\b)"
+
+
+def _is_of_he(answer: NetworkAnswer, sizes: Any, weights: Mapping[str, Any]) -> bool:
+    """Whether there is a ReLU, and the first weights are spread for what it takes away."""
+    has_relu = any(re.search(_RELU, line, re.I) for line in answer.lines.all)
+    if not has_relu or "W1" not in weights:
+        return False
+    first, fans = weights["W1"], [int(sizes[letter]) for letter in AXES["W1"]]
+    return _usual(first / np.sqrt(2), *fans) and not _usual(first, *fans)
 
 
 def _usual(weights: Any, fan_in: int, fan_out: int) -> bool:
