@@ -45,6 +45,7 @@ def renamed(text, seed=0):
                 if isinstance(target, ast.Name)
             }
     callees = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    callees |= attributes  # Instances of own classes, called.
     foreign = {  # What a library's function calls its arguments.
         (word.lineno, word.col_offset)
         for node in ast.walk(tree)
