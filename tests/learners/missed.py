@@ -5,7 +5,6 @@ NOT_UNDERSTOOD_WITHOUT_NAMES = {
     "attention_interleaved",
     "attention_kdim",
     "attention_nanogpt",
-    "attention_raschka",
 }
 # A row with nothing to attend to is nan in these, which is said of them.
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}

@@ -3,9 +3,11 @@
 Runs inside the sandbox.
 """
 
+import ast
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from clearhead.checking.attention_run.settings import MOST_ASKED, Constants, Settings
@@ -56,8 +58,11 @@ def constructor_ways(
     sizes: Mapping[str, int],
     constants: Constants,
     is_sure: Callable[[], bool],
+    used: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Way]:
     """Values for the constructor's arguments; `is_sure` tells that a way failed by the code's own fault.
+
+    `used` are the roles of arguments by their uses, for names that tell nothing.
 
     >>> from clearhead.checking.binding import arguments_of
     >>> sizes = {"A": 3, "M": 12, "T": 5, "K": 4}
@@ -68,7 +73,7 @@ def constructor_ways(
     chosen = {**sizes, "dropout": 0.1, "bias": True, "device": "cpu"}
     settings = Settings(chosen, SIZES, constants)
     values = {**chosen, "config": settings}
-    roles = _roles(arguments)
+    roles = {name: role or used.get(name, "") for name, role in _roles(arguments).items()}
     known = {a.name: values[roles[a.name]] for a in arguments if _is_given(a, roles[a.name])}
     required = [a.name for a in arguments if a.required]
     unknown = [name for name in required if name not in known]
@@ -91,6 +96,23 @@ def constructor_ways(
         for order in itertools.islice(itertools.product(LENGTHS, repeat=len(required)), MOST_PRODUCTS):
             yield _each(required, order, values)
     yield {}
+
+
+def roles_by_use(constructor: ast.AST) -> dict[str, str]:
+    """What names are used as in a constructor: a width is divided by a number of heads, a share is dropped.
+
+    >>> code = "def __init__(self, a, b, c):\\n  assert a % b == 0\\n  self.d = nn.Dropout(c)"
+    >>> roles_by_use(ast.parse(code))
+    {'a': 'M', 'b': 'A', 'c': 'dropout'}
+    """
+    found: dict[str, str] = {}
+    for part in ast.walk(constructor):
+        match part:
+            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), left=ast.Name(id=width), right=ast.Name(id=heads)):
+                found |= {width: "M", heads: "A"}
+            case ast.Call(func=ast.Attribute(attr="Dropout"), args=[ast.Name(id=share)]):
+                found[share] = "dropout"
+    return found
 
 
 def _roles(arguments: Sequence[Argument]) -> dict[str, str]:

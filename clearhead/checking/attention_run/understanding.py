@@ -3,12 +3,19 @@
 Runs inside the sandbox.
 """
 
+import ast
 import re
 from typing import Any
 
 from clearhead.checking import probes
 from clearhead.checking.allowance import Allowance
-from clearhead.checking.attention_run.arguments import INPUTS, SIZES, constructor_ways, forward_ways
+from clearhead.checking.attention_run.arguments import (
+    INPUTS,
+    SIZES,
+    constructor_ways,
+    forward_ways,
+    roles_by_use,
+)
 from clearhead.checking.attention_run.settings import Settings, constants_of
 from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.binding import arguments_of, role_of
@@ -35,9 +42,10 @@ class Understanding:
         allowance = Allowance(SECONDS)
         arguments = self.subject.arguments(self.loaded)
         constants = constants_of(self.loaded.source.tree)
+        used = roles_by_use(self._constructor())
         for self.fixed in (False, True):
             ways = constructor_ways(
-                arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure"))
+                arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure")), used
             )
             for named in ways:
                 if allowance.over or (self.fixed and self.subject.sizes["M"] in named.values()):
@@ -47,6 +55,15 @@ class Understanding:
                     return True
                 self.subject.sizes = sizes
         return False
+
+    def _constructor(self) -> ast.AST:
+        """The constructor of the class in the source; an empty piece of code where there is none."""
+        parts = (
+            part for node in ast.walk(self.loaded.source.tree)
+            if isinstance(node, ast.ClassDef) and node.name == self.subject.name
+            for part in node.body if getattr(part, "name", "") == "__init__"
+        )  # fmt: skip
+        return next(parts, ast.Module([], []))
 
     def _is_right(self, named: dict[str, Any]) -> bool:
         self.subject.named = named
