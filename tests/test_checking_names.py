@@ -23,9 +23,11 @@ def without_names(style, text):
 
 
 @pytest.mark.parametrize(
-    "style", ["network_coursera", "network_functional", "network_octave", "network_hangul"]
-)
-def test_all_of_a_network_is_understood_without_names(style):
+    "style",
+    ["network_coursera", "network_functional", "network_octave", "network_hangul", "attention_lucid",
+     "attention_raschka"],
+)  # fmt: skip
+def test_all_is_understood_without_names(style):
     verdict = of_style(style, without_names(style, FILES[style].read_text("utf-8")))
     assert errors(verdict) == []
     assert {check.status for check in verdict.checks.values()} == {"pass"}

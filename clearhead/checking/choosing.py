@@ -199,7 +199,9 @@ def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:
     score = 2.0
     score += 2 * bool(re.search(r"multi_?head|mha|mhsa", name)) + bool(re.search("attention|attn", name))
     score -= 3 * ("wide" in alone) + 1.5 * ("wide" in whole and "wide" not in alone)
-    return score - bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
+    score -= bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
+    # A softmax between products of turned matrices is attention, whatever stands beside it.
+    return max(score, 0.1) if {"product", "softmax", "transpose"} <= alone else score
 
 
 def _network_score(name: str, methods: list[str]) -> float:

@@ -113,7 +113,8 @@ class AttentionAnswer(Answer):
         threes = [shape for shape in shapes if len(shape) == 3 and shape[1:] == (T, T)]
         counts = [A for A in range(2, 9) for four in fours if four == sorted((B, A, T, T))]
         counts += [shape[0] // B for shape in threes if shape[0] % B == 0 and shape[0] > B]
-        if counts and self.sizes["M"] % counts[0] == 0:
+        widths = {size for _, shape, *_ in self.understood["parameters"] for size in shape}
+        if counts and any(width % counts[0] == 0 for width in {*widths, self.sizes["M"]}):
             self.sizes["A"] = counts[0]
         elif threes and not counts and self._has_one_head():
             self.sizes.update(A=1, K=self.sizes["M"])
