@@ -39,10 +39,10 @@ def test_the_commands_exist():
         if program == "make":
             assert arguments[0] in targets
         else:
-            command = cli
+            command, context = cli, cli.make_context("clearhead", ["--help"], resilient_parsing=True)
             while arguments and arguments[0] in getattr(command, "commands", {}):
                 command = command.commands[arguments.pop(0)]
-            command.make_context(line, arguments)
+            command.make_context(line, arguments, parent=context)
 
 
 def test_the_files_it_names_exist():

@@ -102,8 +102,8 @@ def roles_by_use(constructor: ast.AST) -> dict[str, str]:
     """What names are used as in a constructor: a width is divided by a number of heads, a share is dropped.
 
     >>> code = "def __init__(self, a, b, c):\\n  assert a % b == 0\\n  self.d = nn.Dropout(c)"
-    >>> roles_by_use(ast.parse(code))
-    {'a': 'M', 'b': 'A', 'c': 'dropout'}
+    >>> sorted(roles_by_use(ast.parse(code)).items())
+    [('a', 'M'), ('b', 'A'), ('c', 'dropout')]
     """
     found: dict[str, str] = {}
     for part in ast.walk(constructor):

@@ -98,8 +98,8 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
             verdict.add(CHECK, finding)
     biases = [arrays[role] for role in BIASES if role in arrays]
     zero = biases and not any(bias.any() for bias in biases)
-    detail = "init_right" if zero else "init_right_bare"
-    verdict.check(CHECK, "pass", "init_he" if _is_of_he(answer, data["sizes"], arrays) else detail)
+    is_he = _is_of_he(answer, data["sizes"], arrays)
+    verdict.check(CHECK, "pass", "init_he" if is_he else "init_right" if zero else "init_right_bare")
 
 
 def _first_line(answer: NetworkAnswer) -> int:
