@@ -2,7 +2,6 @@
 
 NOT_UNDERSTOOD: set[str] = set()
 NOT_UNDERSTOOD_WITHOUT_NAMES = {
-    "attention_interleaved",
     "attention_kdim",
     "attention_nanogpt",
 }
