@@ -24,7 +24,7 @@ def without_names(style, text):
 
 @pytest.mark.parametrize(
     "style",
-    ["network_coursera", "network_functional", "network_octave", "network_hangul", "attention_lucid",
+    ["network_coursera", "network_octave", "network_hangul", "attention_lucid",
      "attention_raschka"],
 )  # fmt: skip
 def test_all_is_understood_without_names(style):
