@@ -1671,6 +1671,20 @@ def test_a_bias_of_another_length_is_known_by_how_its_name_begins():
     assert "np.zeros(n_in)" in text.split("\n")[verdict.findings[0].line - 1]
 
 
+@pytest.mark.parametrize(("right", "wrong"), [("X.T @ d1", "d1.T @ X"), ("self.h.T @ d2", "d2.T @ self.h")])
+def test_a_gradient_has_the_axes_of_its_weights(right, wrong):
+    verdict = verdict_of(NETWORK.replace(right, wrong))
+    assert errors(verdict) == ["gradient_transposed"]
+    assert verdict.checks["backward"].status == "fail"
+    turned = "\n    def step(self, X, Y, lr):\n        g = self.backward(X, Y, self.forward(X))\n"
+    turned += "".join(f"        self.{p} -= lr * g['{p}']\n" for p in ("W1", "b1", "W2", "b2"))
+    for name in ("W1", "W2"):
+        if f'"{name}": {right}' in NETWORK:
+            turned = turned.replace(f"g['{name}']", f"g['{name}'].T")
+    stepping = NETWORK.replace("\n\ndef sigmoid", f"{turned}\n\ndef sigmoid")
+    assert errors(verdict_of(stepping.replace(right, wrong))) == []
+
+
 def test_gradients_are_made_of_what_the_loss_has_kept():
     assert verdict_of(LAYERED).checks["backward"].status == "pass"
     wrong = verdict_of(LAYERED.replace("grad.sum(axis=0)", "grad.sum(axis=1)"))

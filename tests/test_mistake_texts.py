@@ -61,6 +61,7 @@ GIVEN = {
     "stopped_signal": {"detail"},
     "stopped_time": {"seconds"},
     "syntax_error": {"detail"},
+    "gradient_transposed": {"shape", "wanted"},
     "train_returns_early": {"seen", "wanted"},
 }
 SAMPLES = {

@@ -22,6 +22,7 @@ from clearhead.checking.network_diagnosis.gradients import (
     right_gradients,
     same,
     slopes,
+    transposed,
 )  # fmt: skip
 from clearhead.checking.network_diagnosis.penalty import penalty_finding
 from clearhead.checking.network_diagnosis.places import at, made_at, placed
@@ -137,6 +138,9 @@ class _Judge:
             lost = []
         for name in self.explanation.mistakes:
             verdict.add("backward", self._mistake(name, found))
+        if self.by_return and not self.by_move:  # What moves them rightly may turn it first.
+            for role in transposed(answer, self.seen[0], probes.SEEDS[0]):
+                verdict.add("backward", self._transposed(role))
         if lost and all(map(self._is_pulled, lost)):
             if as_its_loss is False:
                 verdict.add("backward", penalty_finding(answer, self.seen[0], lost))
@@ -229,6 +233,14 @@ class _Judge:
         if factor is not None:
             finding.evidence = {"value": f"d{role}", "digits": digits(made.reshape(-1), factor * sums)}
         return finding
+
+    def _transposed(self, role: str) -> Finding:
+        answer, name, made = self.answer, f"d{role}", self.seen[0][role]
+        own = tuple(answer.shapes[role])
+        values = {"name": name, "shape": str(own[::-1]), "wanted": str(own)}
+        finding = Finding("gradient_transposed", name, values=values)
+        site = made_at(answer, made, self.kinds) or made_at(answer, made.T, self.kinds)
+        return at(finding, site, answer.line_of("backward"))
 
     def _mistake(self, name: str, found: Sequence[Explanation]) -> Finding:
         answer, values = self.answer, self.explanation.values[0]

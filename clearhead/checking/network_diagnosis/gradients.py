@@ -45,6 +45,19 @@ def returned(answer: NetworkAnswer, kind: str, seed: int) -> Gradients:
     return {}
 
 
+def transposed(answer: NetworkAnswer, made: Gradients, seed: int) -> list[str]:
+    """The weights whose gradient was returned with its axes exchanged: it cannot be subtracted from them."""
+    _, arrays = first(answer.observed("backward", seed))
+    values = [value for name, value in arrays.items() if re.match("returned|changed", name)]
+    found = []
+    for role in {"W1", "W2"} & {*made} & {*answer.shapes}:
+        own = tuple(answer.shapes[role])
+        shapes = {value.shape for value in values if np.array_equal(answer.laid(value, role), made[role])}
+        if shapes == {own[::-1]} and own != own[::-1]:
+            found.append(role)
+    return sorted(found)
+
+
 def moved(answer: NetworkAnswer, kind: str, seed: int) -> Gradients:
     """How the parameters moved in one update, divided by the rate: what the update took for the gradients."""
     for _, arrays in answer.observed(kind, seed)[:1]:
