@@ -10,8 +10,6 @@ from test_checking import errors, verdict_of
 
 from clearhead.checking.find import find
 from clearhead.checking.flows import Origin, calls_in
-from clearhead.checking.network_run.script import Script
-from clearhead.checking.recorder import Recorder
 from clearhead.checking.source import read
 
 NETWORK = '''\
@@ -278,85 +276,6 @@ def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
         "        if causal:\n            scores = scores.masked_fill(torch.ones(n, n).triu(1) == 1, -1e9)\n"
     )
     assert errors(verdict_of(text.replace("        weights = ", f"{switch}        weights = "))) == []
-
-
-SCRIPT = """import numpy as np
-
-X, y = np.load("x.npy"), np.load("y.npy")
-W1 = np.random.randn(6, 5) / np.sqrt(6)
-b1 = np.zeros(5)
-W2 = np.random.randn(5, 4) / np.sqrt(5)
-b2 = np.zeros(4)
-rate, N = 0.5, len(X)
-for i in range(1000):
-    h = 1 / (1 + np.exp(-(X @ W1 + b1)))
-    z2 = h @ W2 + b2
-    e = np.exp(z2 - z2.max(axis=1, keepdims=True))
-    p = e / e.sum(axis=1, keepdims=True)
-    loss = -np.mean(np.log(p[np.arange(N), y]))
-    p[np.arange(N), y] -= 1
-    p /= N
-    dz1 = p @ W2.T * h * (1 - h)
-    W1 -= rate * X.T @ dz1
-    b1 -= rate * dz1.sum(axis=0)
-    W2 -= rate * h.T @ p
-    b2 -= rate * p.sum(axis=0)
-"""
-
-
-def test_a_script_without_functions_is_checked():
-    verdict = verdict_of(SCRIPT)
-    assert verdict.findings == []
-    right = ("initialize_parameters", "forward", "compute_loss", "backward", "train")
-    assert {verdict.checks[name].status for name in right} == {"pass"}
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "mistake", "line"),
-    [
-        (" * h * (1 - h)", "", "slope_forgotten", 17),
-        ("h @ W2 + b2", "h @ W2", "bias_missing", 11),
-        ("    p /= N\n", "", "gradient_not_averaged", 15),
-        ("-np.mean(", "-np.sum(", "loss_summed", 14),
-        ("b1 -= rate", "b1 += rate", "update_ascends", 18),
-        ("z2 - z2.max(axis=1, keepdims=True)", "z2", "softmax_overflow", 12),
-        ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
-        ("1 / (1 + np.exp(-(X @ W1 + b1)))", "X @ W1 + b1", "hidden_without_activation", 10),
-        ("W1 = np.random.randn(6, 5) / np.sqrt(6)", "W1 = np.ones((6, 5))", "init_zero_weights", 4),
-    ],
-)
-def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
-    assert SCRIPT.count(right) == 1
-    verdict = verdict_of(SCRIPT.replace(right, wrong))
-    found = {finding.id: finding.line for finding in verdict.findings}
-    assert found.get(mistake) == line
-    assert {*errors(verdict)} <= {mistake}
-
-
-def test_of_a_script_nothing_runs_that_reaches_out(tmp_path):
-    marker = tmp_path / "marker"
-    reaching = f"""
-with open({str(marker)!r}, "w") as file:
-    file.write(str(W1))
-np.savetxt({str(marker)!r}, W1)
-__import__("pathlib").Path({str(marker)!r}).touch()
-"""
-    assert verdict_of(SCRIPT + reaching).checks["backward"].status == "pass"
-    assert not marker.exists()
-
-
-def test_a_function_that_trains_from_beginning_to_end_is_checked():
-    body = SCRIPT.split("\n", 3)[3]
-    whole = "import numpy as np\n\ndef build(X, y, rate, N=11):\n" + "".join(
-        f"    {line}\n" for line in body.replace("rate, N = 0.5, len(X)\n", "").split("\n")
-    )
-    verdict = verdict_of(whole)
-    assert errors(verdict) == []
-    assert [verdict.checks[name].status for name in ("forward", "backward", "train")] == ["pass"] * 3
-    wrong = verdict_of(
-        whole.replace("dz1 = p @ W2.T * h * (1 - h)", "dz1 = p @ W2.T * h * (1 - h) * h * (1 - h)")
-    )
-    assert errors(wrong) == ["slope_applied_twice"]
 
 
 def test_results_are_followed_to_the_arguments_that_they_are_handed_to():
@@ -1368,30 +1287,6 @@ def test_what_training_that_begins_anew_learns_from_is_not_a_mistake_of_the_grad
     assert errors(verdict_of(over)) == ["softmax_over_batch"]
     mixed = RESTARTED.replace("self.gradients(X[order], Y[order])", "self.gradients(X[order], Y)")
     assert errors(verdict_of(mixed)) == ["labels_not_shuffled_with_inputs"]
-
-
-def test_what_reaches_out_through_another_function_is_not_run(tmp_path):
-    marker = tmp_path / "marker"
-    text = f"""
-def keep():
-    open({str(marker)!r}, "w").write("here")
-
-def prepare():
-    keep()
-
-class Net:
-    def __init__(self):
-        prepare()
-
-prepare()
-net = Net()
-done = 1
-"""
-    script = Script(read("net.py", text.encode()), {})
-    script.run(Recorder(), {})
-    assert script.names["done"] == 1
-    assert "net" not in script.names
-    assert not marker.exists()
 
 
 def test_annotations_are_not_evaluated():

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import math
 import re
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -122,8 +123,9 @@ class Records:
             rows = np.moveaxis(squeezed, axis, 0)
             if rows[0].size < 2 or len(rows) < 2:
                 continue
-            for record in self.by_size.get(rows[0].size, ()):
-                for row in rows:
+            records = self.by_size.get(rows[0].size, [])
+            for record, places in zip(records, _likely(records, rows, close), strict=True):
+                for row in rows[places]:
                     factor = _factor(record, _forms(row), scaled, close)
                     if factor is not None:
                         yield Match(record, factor, True)
@@ -183,6 +185,21 @@ def _handed_on(found: Sequence[Match]) -> Match:
     return next(filter(another, found[1:] if words else found), found[0])
 
 
+def _likely(records: Sequence[Record], rows: Array, close: float) -> Iterator[Any]:
+    """For each record the rows that it may be a multiple of, among many: all where they are matrices."""
+    if rows.ndim > 2 or not records:
+        yield from ([*range(len(rows))] for _ in records)
+        return
+    with np.errstate(all="ignore"):
+        made, known = (
+            values / np.linalg.norm(values, axis=1, keepdims=True)
+            for values in (np.stack([record.squeezed.ravel() for record in records]), rows)
+        )
+        alike = np.abs(made @ known.T) > 1 - max(close**2, 1e-8)
+    nothing = np.isnan(made).any(axis=1)[:, None] & np.isnan(known).any(axis=1)
+    yield from (np.flatnonzero(likely) for likely in alike | nothing)
+
+
 def _factor(record: Record, forms: Iterable[Array], scaled: bool, close: float) -> float | None:
     """What a record is times the first of several forms that it is; None if it is none of them."""
     alike = (form for form in forms if form.shape == record.squeezed.shape)
@@ -215,19 +232,33 @@ def ratio(made: Array, known: Array, *, scaled: bool = True, close: float = CLOS
     if made.shape != known.shape or made.size == 0:
         return None
     with np.errstate(all="ignore"):
-        size = np.linalg.norm(known)
+        size = norm(known)
         if not np.isfinite(size) or not np.isfinite(made).all():
             return None
         if size == 0:
             return 1.0 if not made.any() else None
-        if np.linalg.norm(made - known) <= close * size:
+        if norm(made - known) <= close * size:
             return 1.0
         if not scaled or made.size < 2:
             return None
-        factor = float(np.vdot(known, made) / size**2)
-        if factor == 0 or np.linalg.norm(made - factor * known) > close * abs(factor) * size:
+        factor = inner(known, made) / size**2
+        if factor == 0 or norm(made - factor * known) > close * abs(factor) * size:
             return None
     return factor
+
+
+def inner(one: Array, other: Array) -> float:
+    """The sum of products, on one thread: values are many and small."""
+    return float(np.einsum("i,i", np.ravel(one), np.ravel(other)))
+
+
+def norm(value: Array) -> float:
+    """The root of the sum of squares.
+
+    >>> norm(np.array([[3.0, 4.0]]))
+    5.0
+    """
+    return math.sqrt(inner(value, value))
 
 
 def laid(value: Array, shape: Sequence[int]) -> Array | None:

@@ -39,10 +39,10 @@ def network(seed: int, D: int, H: int, C: int, N: int) -> Arrays:
     return {**values, "labels": labels, "Y": np.eye(C)[labels], "shares": y / y.sum(axis=1, keepdims=True)}
 
 
-def training(seed: int, D: int, C: int) -> Arrays:
-    """Examples to train on, each of which is known by its numbers."""
+def training(seed: int, D: int, C: int, N: int = 0) -> Arrays:
+    """Examples to train on, each of which is known by its numbers; so many as are asked for, if any."""
     draw = np.random.default_rng([seed, 1, D, C])
-    N = max(TRAINING["N"], C + C % 2 + 1)  # Every label is there, and the last batch is not full.
+    N = N or max(TRAINING["N"], C + C % 2 + 1)  # Every label is there, and the last batch is not full.
     labels = np.concatenate([np.arange(C), draw.integers(0, C, max(N - C, 0))])[:N]
     draw.shuffle(labels)
     return {"X": _single(draw.normal(0, 1, (N, D))), "labels": labels, "Y": np.eye(C)[labels]}

@@ -171,9 +171,9 @@ class Telling:
         return self.words.level(self._identity(finding), level, self._filling(finding))
 
     def _identity(self, finding: Finding) -> str:
-        """The key of its texts: others where a name that may be meant is known."""
-        near = f"{finding.id}_near"
-        return near if finding.values.get("near") and self.words.knows(near) else finding.id
+        """The key of its texts: others where a name that may be meant, or another activation, is known."""
+        keys = (f"{finding.id}_{known}" for known in ("near", "activation") if finding.values.get(known))
+        return next(filter(self.words.knows, keys), finding.id)
 
     def _filling(self, finding: Finding) -> dict[str, Any]:
         """What fills the places of a finding's texts."""

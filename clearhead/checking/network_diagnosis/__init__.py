@@ -15,7 +15,7 @@ from clearhead.checking.network_diagnosis.loss import judge_loss
 from clearhead.checking.network_diagnosis.penalty import judge_penalty
 from clearhead.checking.network_diagnosis.recorded import judge_recorded
 from clearhead.checking.network_diagnosis.training import judge_training
-from clearhead.checking.network_diagnosis.whole import answer_of_whole
+from clearhead.checking.network_diagnosis.whole import answer_of_whole, has_one_output
 
 
 def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None:
@@ -45,7 +45,10 @@ def _diagnose_whole(parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_ma
     """Look at a training as a whole, if it tells anything; `is_made`: its beginning is judged already."""
     answer = answer_of_whole(parts)
     if answer is None:
-        return False
+        is_other = has_one_output(parts)
+        if is_other:
+            verdict.check("forward", "not_checked", "another_model")
+        return is_other
     if not is_made:
         judge_initial(answer, verdict)
     reading = explain_forward(answer, verdict)

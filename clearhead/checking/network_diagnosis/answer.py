@@ -20,6 +20,8 @@ ROLES = ("W1", "b1", "W2", "b2")
 AXES = {"W1": "DH", "b1": "H", "W2": "HC", "b2": "C"}
 FORWARD = ("z1", "h", "z2", "y")
 BACKWARD = ("dz2", "dW2", "db2", "dh", "dz1", "dW1", "db1")
+ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
+SLOPES = {"tanh": "1 - h²", "ReLU": "[z1 > 0]"}
 SINGLE = 2e-4  # how near values in single precision come
 DOUBLE = 1e-9
 SAME = 1e-9  # how near two runs of the same code come
@@ -36,6 +38,13 @@ class Reading:
 
     forward: Explanation | None = None
     other: bool = False
+
+    @property
+    def activation(self) -> str:
+        """The hidden activation, if it is another one than σ."""
+        mistake = self.forward.mistakes.get("h") if self.forward is not None else None
+        name = mistake.step.function.__name__ if mistake is not None else ""
+        return ACTIVATIONS.get(name.partition("another_activation__")[2], "")
 
 
 class NetworkAnswer(Answer):

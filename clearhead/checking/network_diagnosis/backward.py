@@ -10,7 +10,15 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_diagnosis.answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading, any_of
+from clearhead.checking.network_diagnosis.answer import (
+    AXES,
+    FORWARD,
+    ROLES,
+    SLOPES,
+    NetworkAnswer,
+    Reading,
+    any_of,
+)
 from clearhead.checking.network_diagnosis.factors import judge_factors
 from clearhead.checking.network_diagnosis.gradients import (
     Gradients,
@@ -267,6 +275,9 @@ class _Judge:
             agrees = digits(made, (same(answer, made, known) or 1) * known)
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
+        if self.reading.activation:
+            activation = self.reading.activation
+            finding.values |= {"activation": activation, "slope": SLOPES[activation]}
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
         line = self._slope_of_relu(finding.line) if finding.id == "slope_forgotten" else 0
         if line:
@@ -274,7 +285,7 @@ class _Judge:
             finding.id, finding.line = "slope_of_another_activation", line
         finding.alternatives = sorted(others - {finding.id})
         if mistake.id == "update_before_use":
-            site = update_site(answer, self.kinds)
+            site = update_site(answer, self.kinds, values["W2_next"])
             finding = at(finding, site) if site is not None else finding
         return finding
 

@@ -22,7 +22,8 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     data, arrays = answer.part("trained")
     if not data or data["message"]:
         return
-    drawn = probes.training(data["seed"], answer.sizes["D"], answer.sizes["C"])
+    sizes = answer.sizes
+    drawn = probes.training(data["seed"], sizes["D"], sizes["C"], int(data.get("examples", 0)))
     records = Records.of(data["records"], answer.understood["sites"], arrays).all
     if data.get("spoiled"):
         values = {"names": listed(data["spoiled"])}

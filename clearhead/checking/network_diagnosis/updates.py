@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clearhead.checking.align import Site, listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, any_of
 from clearhead.checking.network_diagnosis.gradients import Gradients, moved_along
+from clearhead.checking.network_diagnosis.places import made_at
 from clearhead.checking.search import Explanation
 
 
@@ -60,8 +62,11 @@ def judge_update(answer: NetworkAnswer, verdict: Verdict, made: Made) -> None:
         verdict.check(made.update, "pass", "update_right")
 
 
-def update_site(answer: NetworkAnswer, kinds: Sequence[str]) -> Site | None:
-    """Where W2 is given its new value by its own name."""
+def update_site(answer: NetworkAnswer, kinds: Sequence[str], new: Any) -> Site | None:
+    """Where W2 is given its new value, if that is seen, or else a value by its own name."""
+    site = made_at(answer, new, kinds)
+    if site is not None:
+        return site
     path = answer.path("W2")
     for record in answer.records(*kinds).all if "W2" in answer.shapes else ():
         target = record.site.target

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Array, Record, Records, laid
+from clearhead.checking.align import Array, Record, Records, laid, norm
 from clearhead.checking.findings import first, grouped
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
 from clearhead.checking.network_diagnosis.rows import Rows
@@ -71,6 +71,14 @@ def answer_of_whole(parts: Sequence[tuple[Any, Any]]) -> NetworkAnswer | None:
     return answer
 
 
+def has_one_output(parts: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether a recorded training is that of a network with a single output, as for yes and no."""
+    for data, arrays in grouped(parts).get("whole", [])[:1]:
+        records = Records.of(data["records"], data["sites"], arrays)
+        return bool(_passes(records, _drawn(data)["X"], 1))
+    return False
+
+
 class Update(NamedTuple):
     """One update: the pass before it and the one after it, and the very first; what parameters are called."""
 
@@ -81,7 +89,8 @@ class Update(NamedTuple):
 
 
 def _drawn(data: Mapping[str, Any]) -> dict[str, Any]:
-    return probes.training(data["seed"], int(data["sizes"]["D"]), int(data["sizes"]["C"]))
+    sizes = data["sizes"]
+    return probes.training(data["seed"], int(sizes["D"]), int(sizes["C"]), int(data["examples"]))
 
 
 def _sizes(update: Update) -> tuple[int, ...]:
@@ -174,7 +183,7 @@ def _joined(passes: Sequence[Pass]) -> Pass:
 
 def _passes(records: Records, X: Array, classes: int) -> list[Pass]:
     """The forward passes that were recorded, in their order, until there are enough updates."""
-    index = _Index(records)
+    index = _Index(records, min(classes, 2))
     batches = dict.fromkeys([tuple(range(len(X))), *(rows for _, rows in seen_rows(records.all, X))])
     uses = [
         (use, rows) for rows in itertools.islice(batches, MOST_BATCHES) for use in index.uses(X[list(rows)])
@@ -211,9 +220,9 @@ def _outs(near: Sequence[Record], last: Use) -> Iterator[Array]:
 
 
 class _Index:
-    """Records by shape and norm, to look many products up in."""
+    """Records by shape and norm, to look many products up in; weights have a least number of columns."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, least: int) -> None:
         self.records = records
         self.found: dict[tuple[int, ...], list[tuple[float, int, Array]]] = {}
         self.matrices: dict[
@@ -224,9 +233,9 @@ class _Index:
             if value.dtype.kind != "f" or value.ndim != 2 or not np.abs(value).max(initial=0) < HUGE:
                 continue
             if record.site.kind != "argument":
-                entry = (float(np.linalg.norm(value)), record.order, value)
+                entry = (norm(value), record.order, value)
                 self.found.setdefault(tuple(sorted(value.shape)), []).append(entry)
-            for each in (value, value.T) if min(value.shape) > 1 else ():
+            for each in (value, value.T) if min(value.shape) >= least else ():
                 same = self.matrices.setdefault(len(each), {})
                 same.setdefault((each.shape, each.tobytes()), np.ascontiguousarray(each))
         for entries in self.found.values():
@@ -249,16 +258,16 @@ class _Index:
         return sorted(found, key=lambda use: use.order)
 
     def _first(self, value: Array, begin: int, end: int) -> int | None:
-        """The first record in a part of the run that is a value, also transposed."""
+        """The first record in a part of the run that is a value, also transposed or negative (exp(-x W))."""
         entries = self.found.get(tuple(sorted(value.shape)), [])
-        norm = float(np.linalg.norm(value))
-        low = bisect.bisect_left(entries, norm * (1 - CLOSE), key=lambda entry: entry[0])
+        size = norm(value)
+        low = bisect.bisect_left(entries, size * (1 - CLOSE), key=lambda entry: entry[0])
         orders = []
         for known, order, made in itertools.islice(entries, low, None):
-            if known > norm * (1 + CLOSE):
+            if known > size * (1 + CLOSE):
                 break
-            alike = (each for each in (made, made.T) if each.shape == value.shape)
-            if begin <= order <= end and any(np.abs(each - value).max() <= CLOSE * norm for each in alike):
+            alike = (each for each in (made, made.T, -made, -made.T) if each.shape == value.shape)
+            if begin <= order <= end and any(np.abs(each - value).max() <= CLOSE * size for each in alike):
                 orders.append(order)
         return min(orders, default=None)
 

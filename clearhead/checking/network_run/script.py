@@ -1,12 +1,14 @@
-"""The top level of a file that trains there: run statement by statement, with our examples where it has data.
+"""The top level of a file that trains there: run statement by statement, with our examples for its own.
 
-Nothing is run that reads, writes, asks or loads, nor a function that does.
+Where it loads data, ours take their place at once; where it makes them, before they are first used together
+with their labels, so many and of the same form. Nothing is run that reads, writes, asks or loads, nor a
+function that does.
 """
 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,23 +25,34 @@ _OUTSIDE = re.compile(
     r"|joblib|h5py|csv|glob|argparse|exit|quit|__import__|importlib|ctypes|threading|multiprocessing|signal"
     r"|(\w+_)?(save|load|dump|download|fetch|write|read)(_\w+)?|(save|load)(z|txt|fig)|genfromtxt|to_csv"
 )
+MOST_EXAMPLES, MOST_NUMBERS = 1000, 20_000  # of a script's own, that ours take the place of
 _DEFINES = ast.FunctionDef | ast.ClassDef
 
 
 class Script:
-    """What a main program does; `names` holds its variables once it has run."""
+    """What a main program does.
+
+    As far as it has run, `names` holds its variables, `sizes` and `examples` tell of its data.
+    """
 
     def __init__(self, source: Source, modules: dict[str, Source]) -> None:
         self.source, self.modules = source, modules
         self.body = list(_main(source.tree))
         self.names: dict[str, Any] = {}
-        imports = ast.Import | ast.ImportFrom
-        self.does = any(not isinstance(node, _DEFINES | imports) for node in self.body)
+        self.fallen = 0  # statements that stopped, and were gone past
+        self.sizes: dict[str, int] = {}
+        self.examples = 0
+        imports: list[ast.stmt] = [
+            node for node in self.body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        self.does = any(not isinstance(node, _DEFINES) for node in self.body if node not in imports)
+        if self.does:  # What takes long to import would take the time of a run.
+            Loaded(Program("two-layer", "", body=imports), source, modules, None)
 
     def run(self, recorder: Recorder, values: Mapping[str, Any]) -> None:
         """Run what keeps to itself, with values by the roles of names."""
         running = _Running(self, recorder, values)
-        self.names = running.names
+        self.names, self.fallen, self.sizes, self.examples = running.names, 0, {}, 0
         running.run(self.body)
 
 
@@ -48,7 +61,7 @@ class _Running(Loaded):
 
     def __init__(self, script: Script, recorder: Recorder, values: Mapping[str, Any]) -> None:
         super().__init__(Program("two-layer", ""), script.source, script.modules, recorder)
-        self.values = values
+        self.script, self.values = script, values
         self.outside = _reaching_out(script.source.tree)
 
     def run(self, body: list[ast.stmt]) -> None:
@@ -56,6 +69,8 @@ class _Running(Loaded):
 
     def _define(self, node: ast.stmt, source: Source, names: dict[str, Any]) -> None:
         names["__name__"] = "__main__"
+        if not isinstance(node, _DEFINES):
+            self._exchange(node, names)
         if isinstance(node, _DEFINES) or not _reaches_out(node, self.outside):
             self._execute(node, source, names)
         for name in _names_set(node):
@@ -63,6 +78,39 @@ class _Running(Loaded):
             if role in self.values and isinstance(names.get(name, Stub("")), Stub):
                 value = self.values[role]
                 names[name] = np.array(value) if isinstance(value, np.ndarray) else value
+
+    def _exchange(self, node: ast.stmt, names: dict[str, Any]) -> None:
+        """Put our examples and labels for those that a statement uses together, which the script has made."""
+        used = {name: names[name] for name in _names_used(node) if isinstance(names.get(name), np.ndarray)}
+        labels = {name: form for name, value in used.items() if (form := _Labels.of(name, value))}
+        counts = {form.examples for form in labels.values()}
+        inputs = [
+            name
+            for name, value in used.items()
+            if name not in labels
+            and value.ndim == 2
+            and value.dtype.kind in "fiu"
+            and counts & {*value.shape}
+        ]
+        if not inputs:
+            return
+        name = min(inputs, key=lambda each: role_of(each) != "X")
+        value = used[name]
+        N = max(counts & {*value.shape})
+        rows = value if len(value) == N else value.T
+        own = np.ones(rows.shape[1], bool)
+        own[[0, -1]] = np.ptp(rows[:, [0, -1]], axis=0) > 0  # A column of ones stays.
+        D, C = int(own.sum()), max(form.classes for form in labels.values() if form.examples == N)
+        if N > MOST_EXAMPLES or N * D > MOST_NUMBERS or not D:
+            return
+        drawn = self.values["draw"](D, C, N)
+        made = np.array(rows, float)
+        made[:, own] = drawn["X"]
+        names[name] = made if rows is value else made.T
+        for each, form in labels.items():
+            if form.examples == N:
+                names[each] = form.filled(drawn)
+        self.script.sizes, self.script.examples = {"D": D, "C": C}, N
 
     def _execute(self, node: ast.stmt, source: Source, names: dict[str, Any]) -> None:
         assert self.recorder is not None
@@ -72,8 +120,43 @@ class _Running(Loaded):
         except TimeoutError:
             raise
         except (Exception, SystemExit):
+            self.script.fallen += 1
             if len(self.recorder.records) > before + FEW:  # What fell was more than making data ready.
                 raise
+
+
+class _Labels(NamedTuple):
+    """Labels as a script has them: of so many examples and classes, of a shape and a type."""
+
+    examples: int
+    classes: int
+    like: Any
+
+    @staticmethod
+    def of(name: str, value: Any) -> "_Labels | None":
+        """What an array holds, if these may be labels: whole numbers from 0, or one 1 for each example."""
+        if (
+            role_of(name) == "X"
+            or value.ndim not in (1, 2)
+            or value.dtype.kind not in "fiu"
+            or value.size < 4
+        ):
+            return None
+        if not np.isin(value, np.arange(value.size)).all():
+            return None
+        if value.ndim == 1 or 1 in value.shape:
+            return _Labels(value.size, int(value.max()) + 1, value) if np.ptp(value) else None
+        for axis in (1, 0):
+            if value.max() == 1 and (value.sum(axis=axis) == 1).all():
+                return _Labels(value.shape[1 - axis], value.shape[axis], value)
+        return None
+
+    def filled(self, drawn: Mapping[str, Any]) -> Any:
+        """Our labels in the same form."""
+        single = self.like.ndim == 1 or 1 in self.like.shape
+        made = drawn["labels"] if single else drawn["Y"]
+        made = made if single or len(self.like) == self.examples else made.T
+        return made.reshape(self.like.shape).astype(self.like.dtype)
 
 
 def _main(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -121,6 +204,24 @@ def _reaches_out(node: ast.stmt, functions: set[str]) -> bool:
     """Whether a statement names something outside of the program, or a function that does."""
     names = {getattr(part, "attr", getattr(part, "id", "")) for part in ast.walk(node)}
     return any(name in functions or _OUTSIDE.fullmatch(name) for name in names)
+
+
+def _names_used(node: ast.stmt) -> list[str]:
+    """The names that a statement takes and does not set, be it in a part.
+
+    >>> _names_used(ast.parse("for i in range(9):\\n  y[i] = x[i]\\n  w -= lr * x.sum()").body[0])
+    ['range', 'x', 'lr']
+    """
+    names = {part: None for part in ast.walk(node) if isinstance(part, ast.Name)}
+    set_in_part = {
+        part.value.id
+        for part in ast.walk(node)
+        if isinstance(part, ast.Subscript)
+        and isinstance(part.ctx, ast.Store)
+        and isinstance(part.value, ast.Name)
+    }
+    are_set = {name.id for name in names if isinstance(name.ctx, ast.Store)} | set_in_part
+    return list(dict.fromkeys(name.id for name in names if name.id not in are_set))
 
 
 def _names_set(node: ast.stmt) -> Iterator[str]:

@@ -42,15 +42,18 @@ class Trial(NamedTuple):
     function: str = ""
     binding: Mapping[str, str] = MappingProxyType({})
     roles: frozenset[str] = frozenset()
+    examples: int = 0  # where they are not so many as the probes have
 
     def values(self, seed: int, sizes: Sizes) -> dict[str, Any]:
         """Examples and settings by the roles of arguments and of names."""
-        drawn, held = (probes.training(each, sizes["D"], sizes["C"]) for each in (seed, seed + 100))
+        drawn, held = (
+            probes.training(each, sizes["D"], sizes["C"], self.examples) for each in (seed, seed + 100)
+        )
         return {
             "X": turned(drawn["X"], self.columns), "Y": forms_of_labels(drawn, self.columns)[self.labels],
             "X_val": turned(held["X"], self.columns),
             "Y_val": forms_of_labels(held, self.columns)[self.labels],
-            "lr": probes.RATE, **probes.TRAINING,
+            "lr": probes.RATE, "draw": functools.partial(probes.training, seed), **probes.TRAINING,
         }  # fmt: skip
 
     def record(self, recorder: Recorder, seed: int, sizes: Sizes) -> bool:
@@ -70,7 +73,8 @@ def train_whole(learner: Learner, network: Network | None, send: Send) -> Trial 
             if seed == probes.SEEDS[0] or trial.record(recorder, seed, sizes):
                 meta, arrays = recorder.answer()
                 sites = [site.row() for site in recorder.sites]
-                header = {"part": "whole", "seed": seed, "sizes": dict(sizes), "function": trial.function}
+                header = {"part": "whole", "seed": seed, "sizes": dict(sizes), "function": trial.function,
+                          "examples": trial.examples}  # fmt: skip
                 send({**header, "roles": sorted(trial.roles), "sites": sites, **meta}, arrays)
         if sizes:
             return trial._replace(sizes=sizes)
@@ -182,13 +186,20 @@ def _call(
 
 
 def _scripts(learner: Learner) -> Iterator[Trial]:
-    """The top level of the file, of the sizes that its parameters turn out to have."""
+    """The top level of the file, of the sizes that its parameters have; first what does not fall."""
     script = Script(learner.source, learner.modules)
+    later: list[tuple[int, Trial]] = []
     for columns, labels in itertools.product((False, True), LABELS[:2] if script.does else ()):
         trial = Trial(lambda values, _: script.run(learner.recorder, values), probes.NETWORK, columns, labels)
-        recorder, sizes = Recorder(), trial.sizes
-        recorded(recorder, functools.partial(script.run, recorder, trial.values(probes.SEEDS[0], sizes)))
-        found = slots_of(
-            {key: value for key, value in script.names.items() if not key.startswith("__")}, None
-        )
-        yield trial._replace(sizes=found.sizes if found is not None else sizes)
+        values, recorder = trial.values(probes.SEEDS[0], trial.sizes), Recorder()
+        recorded(recorder, functools.partial(script.run, recorder, values))
+        named = {key: value for key, value in script.names.items() if not key.startswith("__")}
+        found = slots_of(named, None)
+        sizes = found.sizes if found is not None else trial.sizes
+        own = {} if script.fallen else script.sizes  # Else the examples may have been ours, of another size.
+        trial = trial._replace(sizes={**sizes, **own}, examples=script.examples)
+        if script.fallen:
+            later.append((script.fallen, trial))
+        else:
+            yield trial
+    yield from (trial for _, trial in sorted(later, key=lambda each: each[0]))

@@ -1,0 +1,238 @@
+"""Scripts that train at their top level: a training is recorded as a whole, with examples of known values."""
+
+import pytest
+from test_checking import errors, verdict_of
+
+from clearhead.checking.network_run.script import Script
+from clearhead.checking.recorder import Recorder
+from clearhead.checking.source import read
+
+SCRIPT = """import numpy as np
+
+X, y = np.load("x.npy"), np.load("y.npy")
+W1 = np.random.randn(6, 5) / np.sqrt(6)
+b1 = np.zeros(5)
+W2 = np.random.randn(5, 4) / np.sqrt(5)
+b2 = np.zeros(4)
+rate, N = 0.5, len(X)
+for i in range(1000):
+    h = 1 / (1 + np.exp(-(X @ W1 + b1)))
+    z2 = h @ W2 + b2
+    e = np.exp(z2 - z2.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(p[np.arange(N), y]))
+    p[np.arange(N), y] -= 1
+    p /= N
+    dz1 = p @ W2.T * h * (1 - h)
+    W1 -= rate * X.T @ dz1
+    b1 -= rate * dz1.sum(axis=0)
+    W2 -= rate * h.T @ p
+    b2 -= rate * p.sum(axis=0)
+"""
+
+
+def test_a_script_without_functions_is_checked():
+    verdict = verdict_of(SCRIPT)
+    assert verdict.findings == []
+    right = ("initialize_parameters", "forward", "compute_loss", "backward", "train")
+    assert {verdict.checks[name].status for name in right} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mistake", "line"),
+    [
+        (" * h * (1 - h)", "", "slope_forgotten", 17),
+        ("h @ W2 + b2", "h @ W2", "bias_missing", 11),
+        ("    p /= N\n", "", "gradient_not_averaged", 15),
+        ("-np.mean(", "-np.sum(", "loss_summed", 14),
+        ("b1 -= rate", "b1 += rate", "update_ascends", 18),
+        ("z2 - z2.max(axis=1, keepdims=True)", "z2", "softmax_overflow", 12),
+        ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
+        ("1 / (1 + np.exp(-(X @ W1 + b1)))", "X @ W1 + b1", "hidden_without_activation", 10),
+        ("W1 = np.random.randn(6, 5) / np.sqrt(6)", "W1 = np.ones((6, 5))", "init_zero_weights", 4),
+    ],
+)
+def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
+    assert SCRIPT.count(right) == 1
+    verdict = verdict_of(SCRIPT.replace(right, wrong))
+    found = {finding.id: finding.line for finding in verdict.findings}
+    assert found.get(mistake) == line
+    assert {*errors(verdict)} <= {mistake}
+
+
+def test_of_a_script_nothing_runs_that_reaches_out(tmp_path):
+    marker = tmp_path / "marker"
+    reaching = f"""
+with open({str(marker)!r}, "w") as file:
+    file.write(str(W1))
+np.savetxt({str(marker)!r}, W1)
+__import__("pathlib").Path({str(marker)!r}).touch()
+"""
+    assert verdict_of(SCRIPT + reaching).checks["backward"].status == "pass"
+    assert not marker.exists()
+
+
+def test_a_function_that_trains_from_beginning_to_end_is_checked():
+    body = SCRIPT.split("\n", 3)[3]
+    whole = "import numpy as np\n\ndef build(X, y, rate, N=11):\n" + "".join(
+        f"    {line}\n" for line in body.replace("rate, N = 0.5, len(X)\n", "").split("\n")
+    )
+    verdict = verdict_of(whole)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("forward", "backward", "train")] == ["pass"] * 3
+    wrong = verdict_of(
+        whole.replace("dz1 = p @ W2.T * h * (1 - h)", "dz1 = p @ W2.T * h * (1 - h) * h * (1 - h)")
+    )
+    assert errors(wrong) == ["slope_applied_twice"]
+
+
+def test_what_reaches_out_through_another_function_is_not_run(tmp_path):
+    marker = tmp_path / "marker"
+    text = f"""
+def keep():
+    open({str(marker)!r}, "w").write("here")
+
+def prepare():
+    keep()
+
+class Net:
+    def __init__(self):
+        prepare()
+
+prepare()
+net = Net()
+done = 1
+"""
+    script = Script(read("net.py", text.encode()), {})
+    script.run(Recorder(), {})
+    assert script.names["done"] == 1
+    assert "net" not in script.names
+    assert not marker.exists()
+
+
+LOADED = SCRIPT.split("\n")[2]
+MADE = {
+    "drawn": """
+X = np.random.randn(30, 6)
+y = (X[:, 0] > 0).astype(int) + 2 * (X[:, 1] > 0)
+""",
+    "drawn with the labels of another form": """
+data = np.random.randn(30, 6)
+y = np.random.randint(0, 4, size=30)
+y[:4] = range(4)
+X = (data - data.mean(axis=0)) / data.std(axis=0)
+""",
+    "filled in a loop": """
+X, y = np.zeros((40, 6)), np.zeros(40, dtype="uint8")
+for k in range(4):
+    rows = range(10 * k, 10 * (k + 1))
+    X[rows] = np.random.randn(10, 6) + k
+    y[rows] = k
+""",
+    "written down": """
+X = np.array([[0, 0, 1, 0, 1, 0], [0, 1, 1, 1, 0, 0], [1, 0, 1, 0, 0, 1], [1, 1, 1, 1, 1, 0]])
+y = np.array([0, 1, 3, 2])
+""",
+    "split": """
+everything, answers = np.random.randn(50, 6), np.arange(50) % 4
+order = np.random.permutation(50)
+X, X_test = everything[order[:30]], everything[order[30:]]
+y, y_test = answers[order[:30]], answers[order[30:]]
+""",
+    "in a function": """
+def make_data(count):
+    points = np.random.randn(count, 6)
+    return points, np.arange(count) % 4
+X, y = make_data(20)
+""",
+    "of another module": """
+from some_module import load_digits_of_six
+X, y = load_digits_of_six(return_X_y=True)
+X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-8)
+""",
+}
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_a_script_that_makes_its_own_data_is_checked(made):
+    text = SCRIPT.replace(LOADED, MADE[made].strip())
+    verdict = verdict_of(text)
+    assert verdict.findings == []
+    right = ("initialize_parameters", "forward", "compute_loss", "backward", "train")
+    assert {verdict.checks[name].status for name in right} == {"pass"}
+    wrong = text.replace(" * h * (1 - h)", "")
+    found = verdict_of(wrong).findings
+    assert [finding.id for finding in found] == ["slope_forgotten"]
+    assert "dz1 = " in wrong.split("\n")[found[0].line - 1]
+
+
+@pytest.mark.parametrize(
+    "hot",
+    ["Y = np.eye(4)[y]", "Y = np.zeros((len(X), 4)); Y[np.arange(len(X)), y] = 1"],
+    ids=["eye", "zeros"],
+)
+def test_numbers_that_stand_for_the_count_of_examples_hold(hot):
+    text = SCRIPT.replace(LOADED, f"{MADE['drawn'].strip()}\n{hot}").replace("N = 0.5, len(X)", "N = 0.5, 30")
+    text = text.replace("np.log(p[np.arange(N), y])", "np.sum(Y * np.log(p), axis=1)")
+    text = text.replace("    p[np.arange(N), y] -= 1\n    p /= N\n", "    p = (p - Y) / 30\n")
+    assert verdict_of(text).findings == []
+    summed = verdict_of(text.replace("(p - Y) / 30", "p - Y"))
+    assert [finding.id for finding in summed.findings] == ["gradient_not_averaged"]
+
+
+def test_examples_may_have_a_column_of_ones_or_lie_in_columns():
+    ones = SCRIPT.replace(
+        LOADED, "X = np.hstack([np.random.randn(30, 6), np.ones((30, 1))])\ny = np.arange(30) % 4"
+    )
+    ones = ones.replace("(6, 5)", "(7, 5)").replace("b1 = np.zeros(5)\n", "").replace(" + b1)", ")")
+    ones = ones.replace("    b1 -= rate * dz1.sum(axis=0)\n", "")
+    assert verdict_of(ones).checks["backward"].status == "pass"
+    wrong = verdict_of(ones.replace(" * h * (1 - h)", ""))
+    assert errors(wrong) == ["slope_forgotten"]
+
+
+def test_an_update_before_its_use_is_placed_where_it_is():
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip())
+    late = text.replace("    W2 -= rate * h.T @ p\n", "").replace(
+        "    dz1 = ", "    W2 -= rate * h.T @ p\n    dz1 = "
+    )
+    (finding,) = verdict_of(late).findings
+    assert (finding.id, late.split("\n")[finding.line - 1]) == (
+        "update_before_use",
+        "    W2 -= rate * h.T @ p",
+    )
+
+
+ONE_OUTPUT = """import numpy as np
+
+X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+y = np.array([[0], [1], [1], [0]])
+first = 2 * np.random.random((3, 5)) - 1
+second = 2 * np.random.random((5, 1)) - 1
+for i in range(60000):
+    h = 1 / (1 + np.exp(-X @ first))
+    out = 1 / (1 + np.exp(-h @ second))
+    delta = (y - out) * out * (1 - out)
+    hidden = delta @ second.T * h * (1 - h)
+    second += h.T @ delta
+    first += X.T @ hidden
+"""
+
+
+def test_a_script_with_one_output_is_told_to_be_another_model():
+    verdict = verdict_of(ONE_OUTPUT)
+    assert verdict.findings == []
+    assert verdict.checks["forward"].detail == "another_model"
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope", "name"),
+    [("np.maximum(0, z1)", "(h > 0)", "ReLU"), ("np.tanh(z1)", "(1 - h**2)", "tanh")],
+)
+def test_the_slope_that_is_missing_is_that_of_the_activation(activation, slope, name):
+    text = SCRIPT.replace("h = 1 / (1 + np.exp(-(X @ W1 + b1)))", f"z1 = X @ W1 + b1\n    h = {activation}")
+    text = text.replace("* h * (1 - h)", f"* {slope}")
+    assert errors(verdict_of(text)) == []
+    verdict = verdict_of(text.replace(f" * {slope}", ""))
+    assert errors(verdict) == ["slope_forgotten"]
+    assert next(f for f in verdict.findings if f.id == "slope_forgotten").values["activation"] == name
