@@ -1580,6 +1580,11 @@ def test_a_gradient_has_the_axes_of_its_weights(right, wrong):
     assert errors(verdict_of(stepping.replace(right, wrong))) == []
 
 
+def test_a_slope_at_the_output_is_named():
+    verdict = verdict_of(NETWORK.replace("d2 = (y - Y) / len(X)", "d2 = (y - Y) * y * (1 - y) / len(X)"))
+    assert [(finding.id, finding.step) for finding in verdict.findings] == [("slope_at_output", "dz2")]
+
+
 def test_gradients_are_made_of_what_the_loss_has_kept():
     assert verdict_of(LAYERED).checks["backward"].status == "pass"
     wrong = verdict_of(LAYERED.replace("grad.sum(axis=0)", "grad.sum(axis=1)"))

@@ -87,8 +87,9 @@ class Verdict:
         """Take findings back, and say why what they concern was not checked."""
         self.findings = [finding for finding in self.findings if finding not in findings]
         details = {f"finding.{finding.id}" for finding in findings}
+        emptied = {finding.check for finding in findings} - {finding.check for finding in self.findings}
         for name, check in self.checks.items():
-            if check.detail in details:
+            if check.detail in details or (check.status == "fail" and name in emptied):
                 self.checks[name] = Check(name, "not_checked", reason, dict(values or {}))
 
     def ids(self, level: str = "") -> list[str]:

@@ -146,14 +146,14 @@ def loss_not_the_one_differentiated__absolute(y, Y):
     return np.abs(y - Y).mean()
 
 
-def accuracy_wrong_axis(y, Y, C):
+def accuracy_wrong_axis(y, Y):
     """accuracy[] = Σ_C([argmax_N(y) = argmax_N(Y)]) 100 / C: the likeliest example of each class, not the likeliest class of each example."""
-    return 100 * (y.argmax(axis=0) == Y.argmax(axis=0)).sum() / C
+    return 100 * (y.argmax(axis=0) == Y.argmax(axis=0)).sum() / y.shape[1]
 
 
-def slope_at_output(y, Y, N):
+def slope_at_output(y, Y):
     """dz2[N,C] = (y - Y) ⊙ y ⊙ (1 - y) / N: the slope of σ at the output, where softmax and cross-entropy leave none."""
-    return (y - Y) * y * (1 - y) / N
+    return (y - Y) * y * (1 - y) / len(y)
 
 
 def weight_gradient_of_sum(z1, dz2):

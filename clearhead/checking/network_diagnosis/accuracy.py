@@ -95,7 +95,7 @@ def _inputs(answer: NetworkAnswer, reading: Reading, probe: int, data: Any) -> V
         y = values["shares"]
     else:
         y = reading.forward.values[probe]["y"]
-    return {"y": y, "Y": values["Y"], "C": answer.sizes["C"], "N": answer.sizes["N"]}
+    return {"y": y, "Y": values["Y"]}
 
 
 def _fits(step: Step, scale: float, calls: Sequence[Call]) -> bool:
