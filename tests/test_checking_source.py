@@ -261,7 +261,8 @@ def test_a_mask_that_hides_where_it_is_true_is_wrong_only_against_what_the_file_
     hides = "scores.masked_fill(mask == 1, -1e9)"
     silent = verdict_of(attention(hides))
     assert errors(silent) == []
-    assert "mask_inverted" in silent.ids("note")
+    (note,) = [finding for finding in silent.findings if finding.id == "mask_inverted"]
+    assert (note.severity, note.evidence, note.values["silent"]) == ("note", {}, True)
     assert silent.checks["mask"].status == "not_checked"
     agreed = verdict_of(attention(hides, "# 1 is masked, it is not to be seen"))
     assert agreed.ids("note") == ["mask_convention"]
@@ -1578,6 +1579,39 @@ def test_a_gradient_has_the_axes_of_its_weights(right, wrong):
             turned = turned.replace(f"g['{name}']", f"g['{name}'].T")
     stepping = NETWORK.replace("\n\ndef sigmoid", f"{turned}\n\ndef sigmoid")
     assert errors(verdict_of(stepping.replace(right, wrong))) == []
+
+
+def test_of_two_weights_that_do_not_fit_the_one_that_lies_otherwise_is_blamed():
+    for right, wrong in (("(n_hidden, n_out)", "W2"), ("(n_in, n_hidden)", "W1")):
+        first, _, second = right.strip("()").partition(", ")
+        text = NETWORK.replace(f"randn{right}", f"randn({second}, {first})")
+        (finding,) = verdict_of(text).findings
+        assert (finding.id, finding.variable[-2:]) == ("init_shape_wrong", wrong)
+
+
+def test_a_bias_is_known_by_its_number_where_two_are_of_one_length():
+    verdict = verdict_of(NETWORK.replace("b1 = np.zeros(n_hidden)", "b1 = np.zeros(n_out)"))
+    (finding,) = verdict.findings
+    assert (finding.id, finding.variable[-2:], finding.line) == ("init_shape_wrong", "b1", 9)
+
+
+ATTENTION_IN_NUMPY = """
+import numpy as np
+
+class Mixer:
+    def __init__(self, d, h):
+        self.h, self.Wq, self.Wk, self.Wv = h, *(np.random.randn(d, d) for _ in range(3))
+
+    def forward(self, x):
+        B, T, D = x.shape
+        q, k, v = ((x @ w).reshape(B, T, self.h, -1).transpose(0, 2, 1, 3) for w in (self.Wq, self.Wk, self.Wv))
+        e = np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(D // self.h))
+        return (e / e.sum(-1, keepdims=True) @ v).transpose(0, 2, 1, 3).reshape(B, T, D)
+"""
+
+
+def test_attention_in_numpy_is_told_from_a_network_without_a_word():
+    assert "attention in NumPy is not checked yet" in found(ATTENTION_IN_NUMPY).refusal
 
 
 def test_a_slope_at_the_output_is_named():

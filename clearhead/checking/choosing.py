@@ -175,9 +175,24 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
             yield "attention", _attention_score(node, whole) + 0.1 * parts + 0.2 * made
     elif not {"torch", "keras"} & whole and "product" in whole and whole & {"exp", "softmax"}:
         # The head of attention in NumPy asks for q, k and v, and has no labels to learn from.
-        named = re.search("attention|attn|multihead|multi_head", node.name.lower())
-        if named is None:
+        named = re.search("attention|attn|multi_?head|mha|mhsa", node.name.lower())
+        if named is None and not _turns_many_axes(body):
             yield "two-layer", _network_score(node.name.lower(), methods) + 0.3 * parts
+
+
+def _turns_many_axes(body: Iterable[ast.stmt]) -> bool:
+    """Whether more than two axes are transposed, as heads are and nothing in a network is.
+
+    >>> [_turns_many_axes(ast.parse(code).body) for code in ("q.transpose(0, 2, 1, 3)", "W.transpose(1, 0)")]
+    [True, False]
+    """
+    calls = (part for node in body for part in ast.walk(node) if isinstance(part, ast.Call))
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr == "transpose"
+        and any(isinstance(part, ast.Constant) and part.value in (2, 3) for part in ast.walk(call))
+        for call in calls
+    )
 
 
 def _asks_for_gradients(body: Iterable[ast.stmt]) -> bool:
@@ -222,6 +237,7 @@ def _refusal(top: TopLevel, has_code: bool, target: str) -> str:
         return _OTHER
     if "torch" in used and target != "attention":
         return _TORCH
-    if target == "attention" or re.search(r"attention|multi_?head", top.source.text.lower()):
+    named = re.search(r"attention|multi_?head", top.source.text.lower())
+    if target == "attention" or named or _turns_many_axes(top.source.tree.body):
         return _NUMPY
     return _NEITHER

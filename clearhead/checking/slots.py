@@ -123,8 +123,7 @@ def _filled(slots: Slots, found: Found, W1: tuple[Path, Any], W2: tuple[Path, An
         fits = _biases(free, slots.sizes[letter]) or _single_biases(free, role[1])
         if fits:
             named = [pair for pair in fits if role[1] in str(pair[0][-1])]
-            alike = slots.sizes["H"] == slots.sizes["C"]
-            path, value = (named if alike and named else fits)[0]
+            path, value = (named or fits)[0]
             slots._take(role, path, value, found)
     return slots
 

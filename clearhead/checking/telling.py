@@ -171,8 +171,10 @@ class Telling:
         return self.words.level(self._identity(finding), level, self._filling(finding))
 
     def _identity(self, finding: Finding) -> str:
-        """The key of its texts: others where a name that may be meant, or another activation, is known."""
-        keys = (f"{finding.id}_{known}" for known in ("near", "activation") if finding.values.get(known))
+        """The key of its texts: others where more is known, as a name that may be meant."""
+        keys = (
+            f"{finding.id}_{known}" for known in ("near", "activation", "silent") if finding.values.get(known)
+        )
         return next(filter(self.words.knows, keys), finding.id)
 
     def _filling(self, finding: Finding) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _say_right(
     finding.line = made or turned_line(answer, finding.line)
     _show(answer, reading, finding, account)
     if not meaning.true:  # Both conventions are in use: without a word on it neither is wrong.
-        finding.level = "note"
+        finding.level, finding.evidence, finding.values = "note", {}, {**finding.values, "silent": True}
         verdict.check("mask", "not_checked", "mask_meaning", {"name": name})
     verdict.add("mask", finding)
 

@@ -48,7 +48,9 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
         verdict.add(name, _crash(answer, crash["line"], message, crash.get("function", "")))
     elif _are_of_asked_sizes(crash.get("shapes", ())):
         finding = Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]})
-        finding.variable = next(str(path) for path, shape in crash["shapes"] if _is_weight(shape))
+        first, second = (str(path) for path, shape in crash["shapes"] if _is_weight(shape))
+        are_inputs_first = [probes.NETWORK[letter] for letter in "DH"] in [s for _, s in crash["shapes"]]
+        finding.variable = second if are_inputs_first else first  # The other one lies as it is told to.
         patterns = given("".join(re.findall(r"[^\W\d]\w*", finding.variable)[-1:]))
         finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
         verdict.add(name, finding)
