@@ -20,7 +20,7 @@ for i in range(1000):
     z2 = h @ W2 + b2
     e = np.exp(z2 - z2.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
-    loss = -np.mean(np.log(p[np.arange(N), y]))
+    loss = -np.mean(np.log(p[np.arange(N), y] + 1e-12))
     p[np.arange(N), y] -= 1
     p /= N
     dz1 = p @ W2.T * h * (1 - h)
@@ -45,6 +45,9 @@ def test_a_script_without_functions_is_checked():
         ("h @ W2 + b2", "h @ W2", "bias_missing", 11),
         ("    p /= N\n", "", "gradient_not_averaged", 15),
         ("-np.mean(", "-np.sum(", "loss_summed", 14),
+        (" + 1e-12", "", "loss_log_of_zero", 14),
+        ("1e-12", "1e-16", "", None),
+        ("p[np.arange(N), y] + 1e-12", "np.maximum(p, 1e-9)[np.arange(N), y]", "", None),
         ("b1 -= rate", "b1 += rate", "update_ascends", 18),
         ("z2 - z2.max(axis=1, keepdims=True)", "z2", "softmax_overflow", 12),
         ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
@@ -173,7 +176,7 @@ def test_a_script_that_makes_its_own_data_is_checked(made):
 )
 def test_numbers_that_stand_for_the_count_of_examples_hold(hot):
     text = SCRIPT.replace(LOADED, f"{MADE['drawn'].strip()}\n{hot}").replace("N = 0.5, len(X)", "N = 0.5, 30")
-    text = text.replace("np.log(p[np.arange(N), y])", "np.sum(Y * np.log(p), axis=1)")
+    text = text.replace("np.log(p[np.arange(N), y] + 1e-12)", "np.sum(Y * np.log(p + 1e-12), axis=1)")
     text = text.replace("    p[np.arange(N), y] -= 1\n    p /= N\n", "    p = (p - Y) / 30\n")
     assert verdict_of(text).findings == []
     summed = verdict_of(text.replace("(p - Y) / 30", "p - Y"))

@@ -19,6 +19,10 @@ class SourceLines:
         own = set(found.get("where", {}).values())
         self.own = list(_own(self.all, own))  # those of functions that take no part are left empty
 
+    def at(self, number: int) -> str:
+        """The text of a line; empty where there is none."""
+        return self.all[number - 1] if 0 < number <= len(self.all) else ""
+
     def first(self, pattern: str, after: int = 0) -> int:
         """The first line that has a pattern; 0 if none."""
         return _first(self.all, pattern, after)

@@ -7,7 +7,7 @@ from clearhead.checking.findings import Verdict
 from clearhead.checking.network_diagnosis.accuracy import judge_accuracy
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
 from clearhead.checking.network_diagnosis.backward import judge_autograd, judge_backward
-from clearhead.checking.network_diagnosis.edges import judge_edges
+from clearhead.checking.network_diagnosis.edges import judge_edges, judge_logarithm
 from clearhead.checking.network_diagnosis.failures import excuse_missing_modules, judge_failures, say_crash
 from clearhead.checking.network_diagnosis.forward import explain_forward
 from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
@@ -37,6 +37,7 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     judge_training(answer, verdict)
     judge_accuracy(answer, reading, verdict)
     judge_edges(answer, reading, verdict)
+    judge_logarithm(answer, reading, verdict)
     judge_failures(answer, verdict)
     excuse_missing_modules(answer, verdict)
 
@@ -53,6 +54,7 @@ def _diagnose_whole(parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_ma
         judge_initial(answer, verdict)
     reading = explain_forward(answer, verdict)
     judge_recorded(answer, reading, verdict)
+    judge_logarithm(answer, reading, verdict)
     judge_backward(answer, reading, verdict)
     if "train" not in verdict.checks:
         judge_training(answer, verdict)

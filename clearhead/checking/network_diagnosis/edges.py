@@ -1,6 +1,7 @@
 """What a network does at the edges: large scores, a probability of zero, what it keeps and changes."""
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -8,10 +9,14 @@ from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
+from clearhead.checking.search import close
 
 CHECKS = {"forward": "forward", "loss": "compute_loss", "backward": "backward", "step": "train_step"}
 _PASSES_ON = r"=\s*(self\.)?\w*(params|parameters|weights|theta|model)\w*\s*$|\.update\(|\*\*"
 _TWO_NAMES = r"self\.\w+\s*=\s*self\.\w+\s*=(?!=)"
+# On the line that makes a probability, what keeps it from being zero.
+_GUARD = r"e-\d|eps|tiny|delta|clip|maximum|fmax|(?<![\w.])max\(|where\(|\[[^\]]*[<=]=?[^\]]*\]\s*="
+EXACT = 1e-14  # nearer than what is added before a logarithm
 _BODY = 40  # lines in which forward keeps what it keeps
 
 
@@ -39,6 +44,36 @@ def judge_edges(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> No
                 verdict.add(
                     name, Finding("input_changed", spoiled[0], line=answer.line_of(kind), values=values)
                 )
+
+
+def judge_logarithm(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Whether a training, whose loss cannot be called by itself, takes the logarithm of what may be zero."""
+    if reading.forward is None or "loss" in answer.functions:
+        return
+    y, labels = (reading.forward.values[0][name] for name in ("y", "labels"))
+    picked = y[np.arange(len(y)), labels]
+    for kind in ("step", "once"):
+        records = [r for r in answer.records(kind).all if r.value.dtype.kind == "f" and r.squeezed.ndim]
+        made = [
+            r
+            for r in records
+            if _are_probabilities(r.squeezed, y.shape[1]) or close(r.squeezed, picked, EXACT)
+        ]
+        if any(re.search(_GUARD, answer.lines.at(record.site.line)) for record in made):
+            return
+        known = {np.log(record.squeezed).tobytes() for record in made}
+        for record in records:
+            if record.squeezed.tobytes() in known:  # To the last bit: nothing was added before.
+                verdict.add("compute_loss", Finding("loss_log_of_zero", "loss", line=record.site.line))
+                return
+
+
+def _are_probabilities(value: Any, classes: int) -> bool:
+    """Whether these are shares of so many classes, for more than one example."""
+    if value.ndim != 2 or classes not in value.shape or min(value.shape) < 2 or not (value > 0).all():
+        return False
+    axis = 1 if value.shape[1] == classes else 0
+    return bool(np.allclose(value.sum(axis=axis), 1, rtol=0, atol=EXACT))
 
 
 def _is_infinite(answer: NetworkAnswer, arrays: dict[str, np.ndarray], overflows: bool) -> bool:
