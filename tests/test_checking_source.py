@@ -1614,6 +1614,25 @@ def test_attention_in_numpy_is_told_from_a_network_without_a_word():
     assert "attention in NumPy is not checked yet" in found(ATTENTION_IN_NUMPY).refusal
 
 
+RETURNING_TWO = NETWORK.replace("keepdims=True)\n\n", "keepdims=True), self.h\n\n").replace(
+    "Y, y):\n", "Y):\n        y, h = self.forward(X)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line"),
+    [
+        ("y, h = self.forward(X)", "y, h, z = self.forward(X)", 20),
+        ("y, h = self.forward(X)", "y, (h, z) = self.forward(X)", 0),  # What h is, the code does not say.
+        ("keepdims=True), self.h", "keepdims=True), self.h, scores", 20),
+    ],
+)
+def test_what_cannot_be_taken_apart_is_a_crash_whatever_it_was_called_with(right, wrong, line):
+    assert errors(verdict_of(RETURNING_TWO)) == []
+    found = verdict_of(RETURNING_TWO.replace(right, wrong)).findings
+    assert [(finding.id, finding.line) for finding in found] == ([("crash", line)] if line else [])
+
+
 def test_a_slope_at_the_output_is_named():
     verdict = verdict_of(NETWORK.replace("d2 = (y - Y) / len(X)", "d2 = (y - Y) * y * (1 - y) / len(X)"))
     assert [(finding.id, finding.step) for finding in verdict.findings] == [("slope_at_output", "dz2")]

@@ -19,6 +19,7 @@ from clearhead.checking.attention_run.arguments import (
 from clearhead.checking.attention_run.settings import Settings, constants_of
 from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.binding import arguments_of, role_of
+from clearhead.checking.certain import certain
 from clearhead.checking.recorder import Loaded, line_of, said
 
 SECONDS = 4.0
@@ -116,6 +117,7 @@ class Understanding:
         if "message" in self.crash and (not line or self.crash.get("line")):
             return
         sure = line and self._is_told(named) and not self._is_ours(error, message, module)
+        sure = sure or certain(self.loaded.source.tree, line, message)
         self.crash.update(line=line, message=message, sure=bool(sure))
 
     def _is_ours(self, error: BaseException, message: str, module: Any) -> bool:

@@ -99,7 +99,7 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "not_written", "not_written", values)
     elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
         verdict.check(name, "not_checked", "absent")
-    elif (
+    elif not crash.get("certain") and (
         not crash.get("sure")
         or (kind == "step" and not crash["whole"])
         or (kind != "forward" and _is_guessed(answer, verdict))
@@ -132,7 +132,7 @@ def _is_guessed(answer: NetworkAnswer, verdict: Verdict) -> bool:
 
 def _say_fallen(answer: NetworkAnswer, verdict: Verdict, name: str, data: Mapping[str, Any]) -> None:
     message = data["message"]
-    if (
+    if not data.get("certain") and (
         not data.get("sure", True)
         or re.search(_FORM, message)
         or (name != "forward" and _is_guessed(answer, verdict))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearhead.checking.binding import Argument, arguments_of, role_of
+from clearhead.checking.certain import certain
 from clearhead.checking.find import Program
 from clearhead.checking.flows import calls_in, hands_singles, pairs_in
 from clearhead.checking.network_run import names
@@ -127,7 +128,8 @@ class Learner:
     ) -> None:
         """Keep the first exception of a kind: that of the likeliest way to call it.
 
-        It is `sure` where all arguments got what their names want, and nothing else is to blame.
+        It is `sure` where all arguments got what their names want, and nothing else is to blame, and
+        `certain` where it comes of the code alone.
         """
         if isinstance(error, NotImplementedError):
             self.unwritten.add(name)
@@ -141,9 +143,11 @@ class Learner:
         blamed = self.plain.loaded.missing or re.search(f"{missed}|{_FORM}", message) or self._kept(message)
         line = line_of(error, self.source.name)
         whole = {"X", "Y"} <= {*(binding or {}).values()}  # It wants nothing that another one makes.
-        sure = bool(named and not blamed)
-        crash = {"line": line, "message": message, "function": name, "sure": sure, "whole": whole}
-        self.crashes.setdefault(kind, crash)
+        is_certain = certain(self.source.tree, line, message)
+        crash = {"line": line, "message": message, "function": name, "whole": whole,
+                 "sure": bool(named and not blamed) or is_certain, "certain": is_certain}  # fmt: skip
+        if kind not in self.crashes or (is_certain and not self.crashes[kind]["certain"]):
+            self.crashes[kind] = crash
 
     def _kept(self, message: str) -> bool:
         """Whether what an exception misses is kept by another function, which was not called before."""

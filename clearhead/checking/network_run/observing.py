@@ -9,6 +9,7 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.binding import arguments_of
+from clearhead.checking.certain import certain
 from clearhead.checking.network_run.learner import Way
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.sending import Send, copies, digest, outcome, parameters, spoiled
@@ -43,7 +44,8 @@ def _ways(network: Network, kind: str) -> list[Way]:
 def _failure(network: Network, error: BaseException) -> dict[str, Any]:
     message, line = said(error), line_of(error, network.learner.source.name)
     unsure = re.search(r"indices|integer|iterable|unpack|Stub|Configuration", message)
-    return {"line": line, "message": message, "sure": not unsure}
+    is_certain = certain(network.learner.source.tree, line, message)
+    return {"line": line, "message": message, "sure": is_certain or not unsure, "certain": is_certain}
 
 
 _MOVE = ("backward", "step", "once")  # kinds of functions that may move the parameters
