@@ -48,7 +48,7 @@ def test_a_script_without_functions_is_checked():
         (" + 1e-12", "", "loss_log_of_zero", 14),
         ("1e-12", "1e-16", "", None),
         ("p[np.arange(N), y] + 1e-12", "np.maximum(p, 1e-9)[np.arange(N), y]", "", None),
-        ("b1 -= rate", "b1 += rate", "update_ascends", 18),
+        ("b1 -= rate", "b1 += rate", "update_ascends", 19),
         ("z2 - z2.max(axis=1, keepdims=True)", "z2", "softmax_overflow", 12),
         ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
         ("1 / (1 + np.exp(-(X @ W1 + b1)))", "X @ W1 + b1", "hidden_without_activation", 10),
@@ -239,3 +239,55 @@ def test_the_slope_that_is_missing_is_that_of_the_activation(activation, slope, 
     verdict = verdict_of(text.replace(f" * {slope}", ""))
     assert errors(verdict) == ["slope_forgotten"]
     assert next(f for f in verdict.findings if f.id == "slope_forgotten").values["activation"] == name
+
+
+UPDATED_OUTSIDE = """import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
+        self.b1 = np.zeros(n_hidden)
+        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
+        self.b2 = np.zeros(n_out)
+
+    def forward(self, X):
+        self.h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
+        z2 = self.h @ self.W2 + self.b2
+        e = np.exp(z2 - z2.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def backward(self, X, Y, y):
+        d2 = (y - Y) / len(X)
+        d1 = d2 @ self.W2.T * self.h * (1 - self.h)
+        return X.T @ d1, d1.sum(0), self.h.T @ d2, d2.sum(0)
+
+
+X = np.random.randn(90, 6)
+Y = np.eye(3)[np.arange(90) % 3]
+net = Net(6, 16, 3)
+for epoch in range(500):
+    dW1, db1, dW2, db2 = net.backward(X, Y, net.forward(X))
+    net.W1 -= 0.1 * dW1
+    net.b1 -= 0.1 * db1
+    net.W2 -= 0.1 * dW2
+    net.b2 -= 0.1 * db2
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mistake", "text"),
+    [
+        ("net.W2 -=", "net.W2 +=", "update_ascends", "net.W2 +="),
+        ("    net.b1 -= 0.1 * db1\n", "", "parameter_never_updated", "net.W1 -="),
+        (" * self.h * (1 - self.h)", "", "slope_forgotten", "d1 = "),
+    ],
+)
+def test_an_update_outside_of_the_class_is_judged_with_it(right, wrong, mistake, text):
+    verdict = verdict_of(UPDATED_OUTSIDE)
+    assert verdict.findings == []
+    assert verdict.checks["train"].status == "pass"
+    changed = UPDATED_OUTSIDE.replace(right, wrong)
+    (finding,) = verdict_of(changed).findings
+    assert (finding.id, finding.alternatives) == (mistake, [])
+    assert text in changed.split("\n")[finding.line - 1]

@@ -1,12 +1,13 @@
 """What is right and wrong in a learner's two-layer network, from what its code made of the probes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from clearhead.checking.findings import Verdict
 from clearhead.checking.network_diagnosis.accuracy import judge_accuracy
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
-from clearhead.checking.network_diagnosis.backward import judge_autograd, judge_backward
+from clearhead.checking.network_diagnosis.backward import OF_UPDATES, judge_autograd, judge_backward
 from clearhead.checking.network_diagnosis.edges import judge_edges, judge_logarithm
 from clearhead.checking.network_diagnosis.failures import excuse_missing_modules, judge_failures, say_crash
 from clearhead.checking.network_diagnosis.forward import explain_forward
@@ -32,6 +33,8 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     judge_backward(answer, reading, verdict)
     if "backward" not in verdict.checks:
         _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
+    elif not {"step", "train"} & {*answer.functions}:
+        _diagnose_script(parts, verdict, answer.shapes)
     judge_autograd(answer, verdict)
     judge_penalty(answer, verdict)
     judge_training(answer, verdict)
@@ -42,9 +45,14 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     excuse_missing_modules(answer, verdict)
 
 
-def _diagnose_whole(parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_made: bool = False) -> bool:
-    """Look at a training as a whole, if it tells anything; `is_made`: its beginning is judged already."""
-    answer = answer_of_whole(parts)
+def _diagnose_whole(
+    parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_made: bool = False, roles: Collection[str] = ()
+) -> bool:
+    """Look at a training as a whole, if it tells anything.
+
+    `is_made`: its beginning is judged already; `roles`: parameters that it is known to have.
+    """
+    answer = answer_of_whole(parts, roles)
     if answer is None:
         is_other = has_one_output(parts)
         if is_other:
@@ -59,3 +67,14 @@ def _diagnose_whole(parts: Sequence[tuple[Any, Any]], verdict: Verdict, *, is_ma
     if "train" not in verdict.checks:
         judge_training(answer, verdict)
     return True
+
+
+def _diagnose_script(parts: Sequence[tuple[Any, Any]], verdict: Verdict, roles: Collection[str]) -> None:
+    """Of a script that trains what is checked already: how it moves the parameters."""
+    made = Verdict()
+    if _diagnose_whole(parts, made, roles=roles) and "train" in made.checks:
+        check = made.checks["train"]
+        verdict.check("train", check.status, check.detail, check.values)
+        for finding in made.findings:
+            if finding.check == "train" or finding.id in OF_UPDATES:
+                verdict.add("train", replace(finding, check=""))

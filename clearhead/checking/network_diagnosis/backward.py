@@ -40,7 +40,7 @@ from clearhead.checking.search import Explanation, with_value
 REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
-_OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
+OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
 CHAINS = {
     "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
     "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
@@ -107,7 +107,7 @@ def _judge_from_its_beginning(
         _Judge(answer, own, moves, "once", [], by_move).judge()
         for finding in moves.findings:
             # Of gradients that are right in themselves only the update may be wrong.
-            if not by_return or finding.id in _OF_UPDATES:
+            if not by_return or finding.id in OF_UPDATES:
                 verdict.add(finding.check, finding)
         if not by_return:
             for name, check in moves.checks.items():

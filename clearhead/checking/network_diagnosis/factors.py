@@ -67,11 +67,13 @@ class _Judge:
             all(self.by_return.get(role, -1) > 0 for role in ascending) if self.by_return else not turned
         )
         identity, other = ("update_ascends", "gradient_sign")[:: 1 if by_update else -1]
-        finding = Finding(identity, alternatives=[] if self.by_return else [other])
+        is_open = not self.by_return and {*ascending} >= {*self.whole}  # The error reaches all of them.
+        finding = Finding(identity, alternatives=[other] if is_open else [])
         if by_update:
-            finding.step, finding.line = "W1", update_line(self.answer, self.made)
+            role = sorted(ascending)[0]
+            finding.step, finding.line = role, update_line(self.answer, self.made, ascending)
             finding.values = {"names": listed(ascending)}
-            finding.yours, finding.expected = "W1_next = W1 + lr dW1", "W1_next = W1 - lr dW1"
+            finding.yours, finding.expected = (f"{role}_next = {role} {sign} lr d{role}" for sign in "+-")
             self.verdict.add(self.made.update, finding)
             return
         finding.step = "dz2"

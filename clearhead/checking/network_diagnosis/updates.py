@@ -79,9 +79,9 @@ def update_site(answer: NetworkAnswer, kinds: Sequence[str], new: Any) -> Site |
     return None
 
 
-def update_line(answer: NetworkAnswer, made: Made) -> int:
-    """Where the parameters are given their new values, or should have been."""
-    line = _made_new(answer, made)
+def update_line(answer: NetworkAnswer, made: Made, wanted: Sequence[str] = ROLES) -> int:
+    """Where parameters are given their new values, or should have been."""
+    line = _made_new(answer, made, wanted)
     if line:
         return line
     paths = [answer.path(role).replace('"', "'") for role in ROLES]
@@ -91,11 +91,11 @@ def update_line(answer: NetworkAnswer, made: Made) -> int:
     return next(lines, answer.line_of(made.kind) or answer.line_of("train"))
 
 
-def _made_new(answer: NetworkAnswer, made: Made) -> int:
+def _made_new(answer: NetworkAnswer, made: Made, wanted: Sequence[str] = ROLES) -> int:
     """Where new values of the parameters are made; 0 if nowhere."""
     records, known = answer.records(made.kind), made.explanation.values[0]
     moved = made.by_move[0] if made.by_move else {}
-    for role in (role for role in ROLES if role in answer.shapes):
+    for role in (role for role in ROLES if role in answer.shapes and role in wanted):
         steps = [moved[role]] if role in moved and any_of(moved[role]) else []
         for step in [*steps, known[f"d{role}"]]:
             match = records.made(answer.values[0][role] - answer.rate * step)

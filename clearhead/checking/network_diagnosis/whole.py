@@ -7,7 +7,7 @@ functions and of names.
 import bisect
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,11 +48,14 @@ class Pass(NamedTuple):
     outs: list[Array]
 
 
-def answer_of_whole(parts: Sequence[tuple[Any, Any]]) -> NetworkAnswer | None:
-    """What code whose functions cannot be called answers by one recorded training; None if nothing."""
+def answer_of_whole(parts: Sequence[tuple[Any, Any]], roles: Collection[str] = ()) -> NetworkAnswer | None:
+    """What code whose functions cannot be called answers by one recorded training; None if nothing.
+
+    `roles` are parameters that it is known to have; of others a bias that is always zero is none.
+    """
     kinds = grouped(parts)
     wholes = {data["seed"]: (data, arrays) for data, arrays in kinds.get("whole", [])}
-    updates = [_update(*wholes[seed]) if seed in wholes else None for seed in probes.SEEDS]
+    updates = [_update(*wholes[seed], roles) if seed in wholes else None for seed in probes.SEEDS]
     known = [update for update in updates if update is not None]
     if len(known) < len(updates) or len({_sizes(update) for update in known}) > 1:
         return None
@@ -137,7 +140,7 @@ def _rates(lines: Sequence[str]) -> list[float]:
 # What was made of the examples
 
 
-def _update(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Update | None:
+def _update(data: Mapping[str, Any], arrays: Mapping[str, Any], roles: Collection[str]) -> Update | None:
     """Two passes with an update between them: the second, if there is one, as biases begin with zero."""
     records, drawn = Records.of(data["records"], data["sites"], arrays), _drawn(data)
     passes = _passes(records, drawn["X"], drawn["Y"].shape[1])
@@ -145,7 +148,9 @@ def _update(data: Mapping[str, Any], arrays: Mapping[str, Any]) -> Update | None
     if len(versions) < 2:
         return None
     place = min(1, len(versions) - 2)
-    biases = [role for role in ("b1", "b2") if any(np.any(each.parameters[role]) for each in versions)]
+    biases = [
+        role for role in ("b1", "b2") if role in roles or any(np.any(v.parameters[role]) for v in versions)
+    ]
     start, before, after = (_with(each, biases) for each in (versions[0], *versions[place : place + 2]))
     return Update(before, after, start, dict(_names(records, start)))
 
@@ -163,7 +168,7 @@ def _names(records: Records, start: Pass) -> Iterator[tuple[str, str]]:
 
 
 def _with(each: Pass, biases: Sequence[str]) -> Pass:
-    """A pass with the biases that there are: those which are not always zero."""
+    """A pass with the biases that there are."""
     return each._replace(parameters={role: each.parameters[role] for role in ("W1", "W2", *biases)})
 
 

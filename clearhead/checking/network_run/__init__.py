@@ -14,6 +14,7 @@ from clearhead.checking.network_run.learner import Learner
 from clearhead.checking.network_run.names import says
 from clearhead.checking.network_run.network import Network
 from clearhead.checking.network_run.observing import initial, observe
+from clearhead.checking.network_run.script import Script
 from clearhead.checking.network_run.sending import Send
 from clearhead.checking.network_run.training import train
 from clearhead.checking.network_run.understanding import understand, understood
@@ -60,8 +61,10 @@ class NetworkRun:
         self._observe(network)
 
     def _is_plain(self, network: Network) -> bool:
-        """Whether all that there is can be called by itself."""
+        """Whether all that there is can be called by itself, or a script has no update either."""
         known = network.plan.ways.keys()
+        if not {"step", "train"} & known and Script(self.learner.source, self.learner.modules).does:
+            return False
         trains = [name for name in self.learner.ways("train") if says(name, "train")]
         return "forward" in known and bool({"backward", "step"} & known) and ("train" in known or not trains)
 
