@@ -270,6 +270,25 @@ def test_a_mask_that_hides_where_it_is_true_is_wrong_only_against_what_the_file_
     assert errors(against) == ["mask_inverted"]
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "step", "evidence"),
+    [
+        ("sqrt(self.d_head)", "sqrt(self.d_head) + 0.3 * torch.arange(n)", "scores", "places"),
+        (
+            "scores.softmax(-1)",
+            "scores.exp() / (1 + scores.exp().sum(-1, keepdim=True))",
+            "weights",
+            "weights",
+        ),
+    ],
+)
+def test_of_what_no_known_mistake_makes_a_law_that_it_breaks_is_said(right, wrong, step, evidence):
+    text = attention("scores")
+    assert text.count(right) == 1, text
+    (finding,) = verdict_of(text.replace(right, wrong)).findings
+    assert (finding.id, finding.step, [*finding.evidence]) == ("unknown", step, [evidence])
+
+
 def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
     text = attention("scores.masked_fill(mask == 0, -1e9)")
     text = text.replace("mask=None):", "mask=None, causal=False):")

@@ -25,6 +25,7 @@ ORDER = (
     "evaluate",
 )
 NEVER_CHECKED = ("speed", "style")
+EVIDENCE = ("value", "ratio_of", "ratio", "cosine", "rows", "weights", "places", "unused", "finite")
 FEWEST_DIGITS = 6  # With which a value is said to equal another.
 
 
@@ -141,7 +142,7 @@ class Telling:
     def evidence(self, finding: Finding) -> str:
         """The number that shows a finding, in a sentence; empty if there is none."""
         known = finding.evidence
-        for key in ("value", "ratio_of", "ratio", "cosine", "rows"):
+        for key in EVIDENCE:
             if key in known and not (key == "value" and known.get("digits", 0) < FEWEST_DIGITS):
                 special = f"{key}.{finding.id}"
                 chosen = special if self.words.has("evidence", special) else key

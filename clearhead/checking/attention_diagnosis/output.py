@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import listed
-from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading
+from clearhead.checking.align import Record, Records, listed
+from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values
 from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same, nearest
 from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
@@ -236,9 +236,10 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
         if place > best[0]:
             best = place, values
     place, values = best
-    name = STEPS[place]
     outs = answer.outs()[0]
-    near = records.shaped(values[name].shape)
+    went_on = _gone_on_with(records, values, STEPS[place - 1]) if place else None
+    name = STEPS[place - 1] if went_on else STEPS[place]
+    near = [went_on] if went_on else records.shaped(values[name].shape)
     site = near[-1].site if near else None
     finding = Finding("unknown", name, line=site.line if site else answer.forward_line, values={"name": name})
     finding.variable = site.target if site and site.target != "return" else ""
@@ -250,7 +251,28 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
         finding.evidence = {"unused": listed(unused)}
     elif not all(np.isfinite(out).all() for out in outs):
         finding.evidence = {"finite": False}
+    elif name == "weights" and near and not np.allclose(near[-1].value.sum(axis=-1), 1):
+        finding.evidence = {"weights": float(near[-1].value.sum(axis=-1).flat[0])}
+    elif _depends_on_places(answer, outs):
+        finding.evidence = {"places": True}
     verdict.add("output", finding)
+
+
+def _gone_on_with(records: Records, values: Values, name: str) -> Record | None:
+    """What a right value became, which something was done to before it was given its name."""
+    made = records.made(values[name])
+    if made is None or made.record.site.target or name not in ("scores", "weights", "heads", "merged"):
+        return None
+    later = (r for r in records.shaped(values[name].shape) if r.order > made.record.order)
+    return next((record for record in later if record.site.target not in ("", "return")), None)
+
+
+def _depends_on_places(answer: AttentionAnswer, outs: Sequence[Any]) -> bool:
+    """Whether tokens in reverse give other outputs, as nothing that hides what comes after has to."""
+    turned = answer.part("edges")[1].get("reversed")
+    if turned is None or re.search(rf"{TRIANGLE}|causal|future", answer.lines.text):
+        return False
+    return not any(out.shape == turned.shape and np.allclose(out[:, ::-1], turned, atol=1e-8) for out in outs)
 
 
 def _first_unseen(places: Places) -> int:

@@ -139,11 +139,13 @@ class Observing:
             self._observe("all masks", seed, masks, taken=taken)
 
     def _edges(self) -> None:
-        """One of a batch alone, the same twice, and a query that may attend to nothing."""
+        """One of a batch alone, the tokens in reverse, the same twice, and a query that may see nothing."""
         made: dict[str, Any] = {"part": "edges"}
         arrays: dict[str, Any] = {}
         with contextlib.suppress(Exception):
             arrays["alone"] = self._alone()
+        with contextlib.suppress(Exception):
+            arrays["reversed"] = self._reversed()
         with contextlib.suppress(Exception):
             made["wavers"] = self._wavers()
         for name in self.subject.mask_arguments[:1]:
@@ -157,6 +159,11 @@ class Observing:
         module, given = self.subject.ready(self.plain, seed), self.subject.given("self", seed)
         alone = Observing(self.subject.of_batch(1), self.plain, self.recorded, self.recorder, self.send)
         return alone._outs(module, {role: x.narrow(axis, 0, 1) for role, x in given.items()})[0]
+
+    def _reversed(self) -> Any:
+        seed, axis = probes.SEEDS[0], 0 if self.subject.tokens_first else 1
+        given = {role: x.flip(axis) for role, x in self.subject.given("self", seed).items()}
+        return self._outs(self.subject.ready(self.plain, seed), given)[0]
 
     def _wavers(self) -> bool:
         """Whether evaluation depends on chance."""
