@@ -7,7 +7,6 @@ checked before it is believed, and whatever a job does is in its outcome.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -20,12 +19,12 @@ import tempfile
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
-from clearhead import keeper
+from clearhead import job_folder, keeper
 from clearhead.confinement import Limits
 from clearhead.messages import FINISHED, JOB, Answer, Arrays, Part, packed, size
 
@@ -36,7 +35,6 @@ FORKS = hasattr(os, "fork")
 NO_FORK = "Full isolation needs Linux; here time alone is limited, and memory is not."
 SHOWN = 64 << 10  # How much of what a job printed is kept.
 LOOKS = 0.2  # Seconds between looks at how much a job has written.
-DEEPEST = 64  # Folders in folders, which no job needs.
 GRACE = 10.0  # How long a keeper may take to end all that a job has started.
 DEFAULTS = Limits()
 NONE: Mapping[str, Any] = types.MappingProxyType({})
@@ -253,7 +251,7 @@ class Worker:
         message = packed(JOB, job, arrays)
         folder = tempfile.mkdtemp(prefix="clearhead-")
         try:
-            _write_files(Path(folder), files)
+            job_folder.write(Path(folder), files)
             if not FORKS:
                 return self._run_fresh(message, folder, limits)
             for _ in range(2):
@@ -262,7 +260,7 @@ class Worker:
                     return watch.outcome(self.level)
             raise RuntimeError("The worker cannot start a process; look for a limit on processes or memory.")
         finally:
-            remove(folder)
+            job_folder.remove(folder)
 
     def _hand_over(self, files: Sequence[int]) -> None:
         """Give the worker these files of a new job, and start it again if it has died."""
@@ -329,7 +327,7 @@ def _follow(selector: selectors.BaseSelector, watch: _Watch, report: socket.sock
                 return
             watch.reason = "time"
         if now >= look and not asked:
-            if _holds_too_much(folder, watch.limits):
+            if job_folder.holds_too_much(folder, watch.limits):
                 watch.reason = "disk"
             # Where looking takes long, less often.
             look = time.monotonic() + max(LOOKS, 4 * (time.monotonic() - now))
@@ -343,80 +341,6 @@ def _follow(selector: selectors.BaseSelector, watch: _Watch, report: socket.sock
                 selector.unregister(key.fileobj)
             elif key.data == watch.messages and not watch.job and key.events != selectors.EVENT_READ:
                 selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put these files there, and let whoever is given the folder change them."""
-    for name, content in files.items():
-        parts = PurePosixPath(name).parts
-        if not parts or PurePosixPath(name).is_absolute() or ".." in parts or "\\" in name or ":" in name:
-            raise ValueError(f"a file must have a relative name without .., got {name!r}; rename it.")
-        target = folder.joinpath(*parts)
-        for parent in reversed(target.relative_to(folder).parents[:-1]):
-            (folder / parent).mkdir(exist_ok=True)
-            (folder / parent).chmod(0o777)
-        target.write_bytes(content)
-        target.chmod(0o666)  # The child may have a user of its own; nobody else comes into the folder.
-
-
-def _holds_too_much(folder: str, limits: Limits) -> bool:
-    """Whether a job has written more than it may; no file system counts that for it.
-
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "big").write_bytes(bytes(100_000))
-    ...     _holds_too_much(folder, Limits()), _holds_too_much(folder, Limits(folder_size=50_000))
-    (False, True)
-    """
-    count, written, folders = 0, 0, [(folder, 0)]
-    while folders:
-        place, depth = folders.pop()
-        try:
-            with os.scandir(place) as found:
-                for entry in found:
-                    count, written = count + 1, written + entry.stat(follow_symlinks=False).st_size
-                    if count > limits.folder_files or written > limits.folder_size or depth > DEEPEST:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append((entry.path, depth + 1))
-        except (FileNotFoundError, NotADirectoryError):
-            pass  # It went meanwhile.
-        except OSError:
-            return True  # A folder that cannot be looked into, or whose path is too long.
-    return False
-
-
-def remove(folder: str) -> None:
-    """Remove a folder whatever is in it: no depth, no mode and no name hinders it.
-
-    >>> made = tempfile.mkdtemp()
-    >>> remove(made)
-    >>> os.path.exists(made)
-    False
-    """
-    fresh = (os.path.join(folder, f"{os.urandom(8).hex()}{count}") for count in itertools.count())
-    with contextlib.suppress(FileNotFoundError):
-        folders = _emptied(folder, fresh, keep=True)
-        while folders:
-            # Each level comes up here, so that no path grows long.
-            for each in folders:
-                _emptied(each, fresh, keep=False)
-                os.rmdir(each)
-            folders = _emptied(folder, fresh, keep=True)
-        os.rmdir(folder)
-
-
-def _emptied(folder: str, fresh: Iterator[str], keep: bool) -> list[str]:
-    """The folders in this one, whose files go; unless they are kept, they move to fresh names."""
-    os.chmod(folder, 0o700)
-    with os.scandir(folder) as entries:
-        found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for path, is_folder in found:
-        if not is_folder:
-            os.unlink(path)
-        elif not keep:
-            os.chmod(path, 0o700)
-            os.rename(path, next(fresh))
-    return [path for path, is_folder in found if is_folder]
 
 
 def _environment(folder: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import clearhead
-from clearhead import confinement, sandbox
+from clearhead import confinement, job_folder, sandbox
 from clearhead.messages import FINISHED, HEADER, PART, RAISED, Answer, packed
 from clearhead.sandbox import Limits, Worker
 
@@ -865,10 +865,10 @@ def test_an_answer_may_come_in_any_pieces():
 
 def test_folders_in_folders_are_too_much_long_before_a_path_is_too_long(tmp_path):
     """Each more of them takes longer to remove than the one before."""
-    for deepest, found in ((sandbox.DEEPEST, False), (sandbox.DEEPEST + 2, True)):
+    for deepest, found in ((job_folder.DEEPEST, False), (job_folder.DEEPEST + 2, True)):
         folder = tmp_path / str(deepest)
         folder.joinpath(*"x" * deepest).mkdir(parents=True)
-        assert sandbox._holds_too_much(str(folder), Limits()) is found
+        assert job_folder.holds_too_much(str(folder), Limits()) is found
 
 
 def test_any_folder_can_be_removed(tmp_path):
@@ -883,5 +883,5 @@ def test_any_folder_can_be_removed(tmp_path):
         os.close(here)
         here = inner
     os.close(here)
-    sandbox.remove(str(folder))
+    job_folder.remove(str(folder))
     assert not folder.exists()
