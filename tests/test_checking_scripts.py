@@ -194,6 +194,13 @@ def test_examples_may_have_a_column_of_ones_or_lie_in_columns():
     assert errors(wrong) == ["slope_forgotten"]
 
 
+def test_places_of_the_examples_are_no_labels():
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip() + "\nplaces = np.arange(30)")
+    text = text.replace("np.arange(N), y", "places, y")
+    assert verdict_of(text).findings == []
+    assert errors(verdict_of(text.replace(" * h * (1 - h)", ""))) == ["slope_forgotten"]
+
+
 def test_an_update_before_its_use_is_placed_where_it_is():
     text = SCRIPT.replace(LOADED, MADE["drawn"].strip())
     late = text.replace("    W2 -= rate * h.T @ p\n", "").replace(
@@ -291,3 +298,24 @@ def test_an_update_outside_of_the_class_is_judged_with_it(right, wrong, mistake,
     (finding,) = verdict_of(changed).findings
     assert (finding.id, finding.alternatives) == (mistake, [])
     assert text in changed.split("\n")[finding.line - 1]
+
+
+def test_weights_that_start_at_zero_are_told_though_their_first_pass_shows_none():
+    text = SCRIPT.replace("np.random.randn(6, 5) / np.sqrt(6)", "np.zeros((6, 5))")
+    text = text.replace("np.random.randn(5, 4) / np.sqrt(5)", "np.zeros((5, 4))")
+    found = [(finding.id, finding.line) for finding in verdict_of(text).findings]
+    assert found == [("init_zero_weights", 4)]
+
+
+TRAINED_ELSEWHERE = UPDATED_OUTSIDE.replace("net.W1 -= 0.1 * dW1", "kept['W1'] = kept['W1'] - 0.1 * dW1")
+for name in ("b1", "W2", "b2"):
+    TRAINED_ELSEWHERE = TRAINED_ELSEWHERE.replace(f"    net.{name} -= 0.1 * d{name}\n", "")
+TRAINED_ELSEWHERE = TRAINED_ELSEWHERE.replace("for epoch", "kept = {'W1': net.W1}\nfor epoch").replace(
+    "    dW1, db1", "    order = np.random.permutation(90)\n    X, Y = X[order], Y[order]\n    dW1, db1"
+)
+
+
+def test_what_is_updated_beside_the_parameters_leaves_them_as_they_are():
+    (finding,) = verdict_of(TRAINED_ELSEWHERE).findings
+    assert finding.id == "parameter_never_updated"
+    assert "kept['W1'] = kept" in TRAINED_ELSEWHERE.split("\n")[finding.line - 1]

@@ -50,6 +50,7 @@ GIVEN = {
     "crash": {"message"},
     "defined_twice": {"lines"},
     "gradient_scaled": {"factor"},
+    "init_shape_wrong_wanted": {"shape", "wanted"},
     "last_batch_dropped": {"seen", "all"},
     "method_misspelt": {"meant"},
     "name_undefined_near": {"near"},

@@ -11,9 +11,5 @@ NOT_NAMED = {
     ("attention_lucid", "crash"),
     ("attention_lucid", "mask_on_queries"),
     ("attention_nanogpt", "crash"),
-    ("network_coursera", "init_shape_wrong"),
-    ("network_layers", "parameter_never_updated"),
-    ("network_octave", "init_zero_weights"),
     ("network_octave", "regularisation_gradient"),
-    ("network_octave", "train_returns_early"),
 }

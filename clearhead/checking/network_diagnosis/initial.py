@@ -112,6 +112,12 @@ def _drawn(answer: NetworkAnswer, finding: Finding) -> int:
     pattern = (
         r"zeros|ones|full" if finding.id == "init_zero_weights" else r"(rand\w*|normal|uniform|sample)\("
     )
+    if finding.id == "init_zero_weights":
+        shape = answer.shape(finding.step)
+        alike = (r for r in answer.records("once").all if r.value.shape in (shape, shape[::-1]))
+        for record in alike:
+            if not record.value.any():
+                return record.site.line
     body = answer.lines.body(_first_line(answer)) if _first_line(answer) else ()
     return next((number for number, text in body if re.search(pattern, text)), 0)
 

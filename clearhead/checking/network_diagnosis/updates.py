@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clearhead.checking.align import Site, listed
+from clearhead.checking.align import Site, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, any_of
 from clearhead.checking.network_diagnosis.gradients import Gradients, moved_along
@@ -101,4 +101,16 @@ def _made_new(answer: NetworkAnswer, made: Made, wanted: Sequence[str] = ROLES) 
             match = records.made(answer.values[0][role] - answer.rate * step)
             if match is not None:
                 return match.record.site.line
+    return _moved_elsewhere(answer, made)
+
+
+def _moved_elsewhere(answer: NetworkAnswer, made: Made) -> int:
+    """Where what lies along a gradient from a parameter is kept, be it of an unknown rate; 0 if nowhere."""
+    records, known = answer.records(made.kind), made.explanation.values[0]
+    for role in (role for role in ("W1", "W2") if role in answer.shapes):
+        before, gradient = answer.values[0][role], known[f"d{role}"]
+        for record in records.shaped(before.shape):
+            value = answer.laid(record.value, role)
+            if value is not None and record.site.target and ratio(value - before, gradient) is not None:
+                return record.site.line
     return 0

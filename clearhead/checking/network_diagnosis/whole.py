@@ -25,6 +25,7 @@ ENOUGH = 3  # sets of parameters
 CLOSE = 1e-10
 LATEST = 1 << 40
 HUGE = 1e100
+RESTING = 0.5  # σ(0)
 MOST_BATCHES, MOST_HIDDEN, MOST_OUTS = 8, 12, 16
 
 Part = tuple[dict[str, Any], dict[str, Any]]
@@ -77,16 +78,20 @@ def answer_of_whole(parts: Sequence[tuple[Any, Any]], roles: Collection[str] = (
 def has_one_output(parts: Sequence[tuple[Any, Any]]) -> bool:
     """Whether a recorded training is that of a network with a single output, as for yes and no."""
     for data, arrays in grouped(parts).get("whole", [])[:1]:
-        records = Records.of(data["records"], data["sites"], arrays)
-        return bool(_passes(records, _drawn(data)["X"], 1))
+        records, drawn = Records.of(data["records"], data["sites"], arrays), _drawn(data)
+        several, one = (_passes(records, drawn["X"], width) for width in (drawn["Y"].shape[1], 1))
+        return bool(one and not several)
     return False
 
 
 class Update(NamedTuple):
-    """One update: the pass before it and the one after it, and the very first; what parameters are called."""
+    """One update: the pass before it and the one after it, and the very first; what parameters are called.
+
+    There is none after it where there is no more than one pass.
+    """
 
     before: Pass
-    after: Pass
+    after: Pass | None
     start: Pass
     names: dict[str, str]
 
@@ -118,9 +123,10 @@ def _observed(seed: int, update: Update, rates: Sequence[float]) -> Iterator[Par
     header = {"part": "observed", "seed": seed, "variant": 0, "changed": [], "roles": {}, "out": []}
     outs = {f"returned{number}": value for number, value in enumerate(update.before.outs)}
     yield {**header, "kind": "forward", "returned": list(outs)}, outs
-    moves = {f"before/{role}": value for role, value in update.before.parameters.items()}
-    moves |= {f"after/{role}": value for role, value in update.after.parameters.items()}
-    yield {**header, "kind": "once", "returned": [], "rates": list(rates)}, moves
+    if update.after is not None:
+        moves = {f"before/{role}": value for role, value in update.before.parameters.items()}
+        moves |= {f"after/{role}": value for role, value in update.after.parameters.items()}
+        yield {**header, "kind": "once", "returned": [], "rates": list(rates)}, moves
     if seed == probes.SEEDS[0]:
         sizes = dict(zip("DHCN", _sizes(update), strict=False))
         yield {"part": "initial", "sizes": sizes}, update.start.parameters
@@ -145,14 +151,32 @@ def _update(data: Mapping[str, Any], arrays: Mapping[str, Any], roles: Collectio
     records, drawn = Records.of(data["records"], data["sites"], arrays), _drawn(data)
     passes = _passes(records, drawn["X"], drawn["Y"].shape[1])
     versions = [_joined(list(group)) for _, group in itertools.groupby(passes, _version)]
-    if len(versions) < 2:
+    if not versions:
         return None
-    place = min(1, len(versions) - 2)
     biases = [
         role for role in ("b1", "b2") if role in roles or any(np.any(v.parameters[role]) for v in versions)
     ]
-    start, before, after = (_with(each, biases) for each in (versions[0], *versions[place : place + 2]))
-    return Update(before, after, start, dict(_names(records, start)))
+    versions = [_with(each, biases) for each in versions]
+    start, before = versions[0], versions[min(1, max(len(versions) - 2, 0))]
+    after = versions[min(2, len(versions) - 1)]
+    if len(versions) == 1 and len({each.rows for each in passes}) < 2:
+        return Update(before, None, start, dict(_names(records, start)))
+    return Update(before, after, _from_nothing(records, start), dict(_names(records, start)))
+
+
+def _from_nothing(records: Records, start: Pass) -> Pass:
+    """The first pass with the weights that were nothing before it, when all hidden values were σ(0)."""
+    earlier = [r.value for r in records.all if r.order < start.order and r.value.ndim == 2]
+    H = start.parameters["W2"].shape[0]
+    if not any(H in value.shape and (value == RESTING).all() for value in earlier):
+        return start
+    nothing = [value.shape for value in earlier if not value.any()]
+    shapes = {role: start.parameters[role].shape for role in ("W1", "W2")}
+    made = {role: np.zeros(shape) for role, shape in shapes.items() if {shape, shape[::-1]} & {*nothing}}
+    biases = {
+        role: np.zeros_like(value) for role, value in start.parameters.items() if role[0] == "b" and made
+    }
+    return start._replace(parameters={**start.parameters, **made, **biases})
 
 
 def _names(records: Records, start: Pass) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,13 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from clearhead.checking import probes
+from clearhead.checking.binding import role_of
 from clearhead.checking.contents import Path, arrays_in, flat, placed, said_path
 from clearhead.checking.network_run.attempts import Attempt, Wanted, attempts
 from clearhead.checking.network_run.learner import LABELS
@@ -85,7 +86,16 @@ def _attempts(network: Network, thing: Any, names: Sequence[str] = (), **other: 
     # An instance has its parameters: what else there is are labels.
     kinds = (WANTED, WITH_LABELS) if network.learner.bare else (WITH_LABELS,)
     ways = (attempts(network, wanted, names, thing, given) for wanted in kinds)
-    return (each for each in itertools.chain(*ways) if "X" in each.roles)
+    return (each for each in itertools.chain(*ways) if "X" in each.roles and _agrees(each.way.binding))
+
+
+def _agrees(binding: Mapping[str, str]) -> bool:
+    """Whether what is named as the examples is given them.
+
+    >>> _agrees({"X": "W2", "Y": "X"}), _agrees({"a": "W2", "b": "X"})
+    (False, True)
+    """
+    return all(role == "X" for name, role in binding.items() if role_of(name) == "X")
 
 
 def _has_output(network: Network, attempt: Attempt, before: set[str]) -> bool:

@@ -83,24 +83,18 @@ class _Running(Loaded):
         """Put our examples and labels for those that a statement uses together, which the script has made."""
         used = {name: names[name] for name in _names_used(node) if isinstance(names.get(name), np.ndarray)}
         labels = {name: form for name, value in used.items() if (form := _Labels.of(name, value))}
-        counts = {form.examples for form in labels.values()}
-        inputs = [
-            name
-            for name, value in used.items()
-            if name not in labels
-            and value.ndim == 2
-            and value.dtype.kind in "fiu"
-            and counts & {*value.shape}
-        ]
-        if not inputs:
+        told = [form for name, form in labels.items() if role_of(name) in ("Y", "amb")]
+        # An array of places holds whole numbers too, as many as there are examples.
+        best = min(told or labels.values(), key=lambda form: form.classes, default=None)
+        inputs = [name for name, value in used.items() if name not in labels and _may_be_inputs(value, best)]
+        if best is None or not inputs:
             return
-        name = min(inputs, key=lambda each: role_of(each) != "X")
+        name, N = min(inputs, key=lambda each: role_of(each) != "X"), best.examples
         value = used[name]
-        N = max(counts & {*value.shape})
         rows = value if len(value) == N else value.T
         own = np.ones(rows.shape[1], bool)
         own[[0, -1]] = np.ptp(rows[:, [0, -1]], axis=0) > 0  # A column of ones stays.
-        D, C = int(own.sum()), max(form.classes for form in labels.values() if form.examples == N)
+        D, C = int(own.sum()), max(form.classes for form in told or [best] if form.examples == N)
         if N > MOST_EXAMPLES or N * D > MOST_NUMBERS or not D:
             return
         drawn = self.values["draw"](D, C, N)
@@ -108,7 +102,7 @@ class _Running(Loaded):
         made[:, own] = drawn["X"]
         names[name] = made if rows is value else made.T
         for each, form in labels.items():
-            if form.examples == N:
+            if form.examples == N and form.classes <= C:
                 names[each] = form.filled(drawn)
         self.script.sizes, self.script.examples = {"D": D, "C": C}, N
 
@@ -206,22 +200,33 @@ def _reaches_out(node: ast.stmt, functions: set[str]) -> bool:
     return any(name in functions or _OUTSIDE.fullmatch(name) for name in names)
 
 
-def _names_used(node: ast.stmt) -> list[str]:
-    """The names that a statement takes and does not set, be it in a part.
+def _may_be_inputs(value: Any, labels: _Labels | None) -> bool:
+    """Whether a matrix has a row, or a column, for each of the examples that have labels."""
+    return (
+        value.ndim == 2
+        and value.dtype.kind in "fiu"
+        and labels is not None
+        and labels.examples in value.shape
+    )
 
-    >>> _names_used(ast.parse("for i in range(9):\\n  y[i] = x[i]\\n  w -= lr * x.sum()").body[0])
-    ['range', 'x', 'lr']
+
+def _names_used(node: ast.stmt) -> list[str]:
+    """The names that a statement takes and does not set in a part; last those that it sets.
+
+    >>> _names_used(ast.parse("for i in n:\\n  y[i] = x[i]\\n  w -= lr * x.sum()").body[0])
+    ['n', 'x', 'lr', 'i', 'w']
     """
-    names = {part: None for part in ast.walk(node) if isinstance(part, ast.Name)}
-    set_in_part = {
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    in_part = {
         part.value.id
         for part in ast.walk(node)
         if isinstance(part, ast.Subscript)
         and isinstance(part.ctx, ast.Store)
         and isinstance(part.value, ast.Name)
     }
-    are_set = {name.id for name in names if isinstance(name.ctx, ast.Store)} | set_in_part
-    return list(dict.fromkeys(name.id for name in names if name.id not in are_set))
+    are_set = {name.id: None for name in names if isinstance(name.ctx, ast.Store)}
+    only_used = [name.id for name in names if name.id not in are_set]
+    return [name for name in dict.fromkeys([*only_used, *are_set]) if name not in in_part]
 
 
 def _names_set(node: ast.stmt) -> Iterator[str]:
