@@ -21,6 +21,7 @@ from clearhead import check
 from clearhead.checking import classroom, objects
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import coloured
+from clearhead.checking.marking import marks, points
 from clearhead.checking.report import Report
 from clearhead.checking.run import Checker, report_of
 from clearhead.checking.submissions import Submission
@@ -330,6 +331,50 @@ def test_a_mistake_of_a_class_is_told_by_a_file_that_makes_it():
     reports = [Report("a.py", findings=[note]), Report("b.py", findings=[error])]
     told = " ".join(classroom._commonest(reports, Wording("en")))
     assert "1  ready_made, as in b.py: made is a ready-made part" in told
+
+
+# What it is worth
+
+
+def network(*checks, **more):
+    return Report("net.py", "two-layer", "Net", checks=list(checks), language="en", **more)
+
+
+def attention(*checks, **more):
+    return Report("net.py", "attention", "Net", checks=list(checks), language="en", **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "got"),
+    [
+        (example(), (4, 7)),
+        (right(), (2, 7)),
+        (network(Check("forward", "not_written", "not_written", {"function": "forward", "line": 1})), (0, 7)),
+        (network(Check("source", "fail", "finding.syntax_error"), Check("forward", "pass")), (1, 7)),
+        (network(Check("train", "pass"), Check("train_step", "not_checked", "absent")), (2, 7)),
+        (network(Check("train", "fail"), Check("train_step", "pass")), (1, 7)),
+        (network(Check("forward", "not_checked", "no_output"), reason="nothing_ran"), (0, 7)),
+        (right(findings=[Finding("ready_made", values={"name": "MLPClassifier"})]), (0, 7)),
+        (right(findings=[Finding("ready_made", values={"name": "softmax"}, level="note")]), (2, 7)),
+        (attention(*(Check(name, "pass") for name in ("parameters", "output", "eval", "batch"))), (5, 5)),
+        (attention(Check("output", "pass"), Check("mask", "not_checked", "mask_meaning")), (5, 5)),
+        (attention(Check("output", "pass"), Check("mask", "not_checked", "not_understood")), (4, 5)),
+        (attention(Check("output", "not_checked", "no_output")), (0, 5)),
+        (Report("net.py", reason="empty", language="en"), (0, 1)),
+    ],
+)
+def test_points_are_out_of_the_same_sum_whatever_was_not_checked(made, got):
+    assert points(marks(made)) == got
+    assert all(mark.why for mark in marks(made))
+
+
+def test_a_mark_says_why_there_is_no_point():
+    waiting = Check("backward", "not_written", "not_written", {"function": "backward", "line": 12})
+    whys = {mark.name: mark.why for mark in marks(network(waiting))}
+    assert whys["backward"].startswith("… backward   not written yet (line 12); next:")
+    assert whys["train"] == "– train   not checked: there is none"
+    whys = {mark.name: mark.why for mark in marks(attention(Check("output", "pass", "output_right")))}
+    assert whys["mask"] == "– mask   not checked: forward takes no mask"
 
 
 # As data

@@ -12,18 +12,14 @@ from clearhead.checking.wording import Wording
 if TYPE_CHECKING:
     from clearhead.checking.report import Report
 
-# Checks in the order in which one writes the code; others follow in their own.
-ORDER = (
-    "source",
-    "run",
-    "initialize_parameters",
-    "forward",
-    "compute_loss",
-    "backward",
-    "train_step",
-    "train",
-    "evaluate",
-)
+# What is asked for of each target; a network's in the order in which one writes the code.
+ASKED = {
+    "two-layer": (
+        "initialize_parameters", "forward", "compute_loss", "backward", "train_step", "train", "evaluate",
+    ),
+    "attention": ("parameters", "output", "mask", "eval", "batch"),
+}  # fmt: skip
+ORDER = ("source", "run", *ASKED["two-layer"])  # Other checks follow in their own.
 NEVER_CHECKED = ("speed", "style")
 FEWEST_DIGITS = 6  # With which a value is said to equal another.
 
