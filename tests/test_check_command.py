@@ -181,6 +181,33 @@ def test_modules_beside_a_file_go_along_and_no_others(capsys):
     assert "The slope of σ is missing" in out
 
 
+TWO = f"{WRONG.replace('TwoLayerNN', 'Deep')}\n\n{RIGHT}"
+
+
+def test_of_two_classes_one_can_be_chosen_and_the_other_is_mentioned(capsys):
+    write("two.py", TWO)
+    first, second = (printed(capsys, "two.py", "--only", name, code=code) for name, code in
+                     (("Deep", 1), ("TwoLayerNN", 0)))  # fmt: skip
+    assert first.startswith("two.py: Deep\n  ✓")
+    assert second.startswith("two.py: TwoLayerNN\n  ✓")
+    both = printed(capsys, "two.py")
+    assert "two.py: TwoLayerNN\n  Deep may be meant as well; --only Deep checks that.\n" in both
+    assert "  Deep도 있습니다. --only Deep을 주면 그것을 검사합니다.\n" in printed(
+        capsys, "two.py", "--lang", "ko"
+    )
+    write("layer.py", RIGHT + "\n\nclass Wrapper(TwoLayerNN):\n    pass\n")
+    assert "as well" not in printed(capsys, "layer.py"), "what is built on it is no second one"
+
+
+def test_a_name_that_is_not_there_is_said(capsys):
+    write("two.py", TWO)
+    told = "two.py could not be checked: no class and no function Net is in it.\n"
+    assert printed(capsys, "two.py", "--only", "Net", code=2) == told
+    assert "Net이라는 클래스나 함수가 없습니다" in printed(
+        capsys, "two.py", "--only", "Net", "--lang", "ko", code=2
+    )
+
+
 # What cannot be checked
 
 

@@ -557,6 +557,7 @@ def test_an_object_of_a_file_is_checked_by_that_file(tmp_path, monkeypatch):
     assert made.isolation == "limits"
     assert made.file == str(tmp_path / "mynet.py")
     assert [(finding.id, finding.line) for finding in made.findings] == [("slope_forgotten", 17)]
+    assert str(check(mynet.Net, lang="ko")).endswith("코드 스타일.")
     assert check(mynet.Net(5, 4, 3)).to_json()["findings"] == check(mynet.Net).to_json()["findings"]
 
 

@@ -24,7 +24,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
             "notes": read.notes, "lines": lines(read.text), "cells": read.cells, "uses": uses(program),
             "modules": {name: lines(module.text) for name, module in modules.items()},
-            "where": program.lines, "autograd": autograd(program),
+            "where": program.lines, "autograd": autograd(program), "others": program.others,
         },
         {},
     )  # fmt: skip

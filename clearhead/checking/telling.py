@@ -70,6 +70,8 @@ class Telling:
         """What is to be known about how it was read and run."""
         if self.report.isolation == "none":
             yield self.words.word("isolation_none")
+        if self.report.others:
+            yield self.words.word("others", names=self.report.others, name=self.report.others[0])
         for note in self.report.notes:
             key = self.words.english("note", note)
             yield self.words.line("note", key, {}) if key else self.words.plain(note)
