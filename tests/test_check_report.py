@@ -698,6 +698,18 @@ def test_a_stop_is_named_and_never_passes(tmp_path, body, identity):
     assert "✗ run" in str(made)
 
 
+@pytest.mark.parametrize("body", ["raise KeyboardInterrupt", "exit()", "raise GeneratorExit"])
+@pytest.mark.parametrize(("place", "name"), [("self.h = ", "forward"), ("self.W1 = ", "run")])
+def test_what_would_end_a_program_is_told_with_its_line(tmp_path, body, place, name):
+    lines = f"import numpy as np\n{HELPERS}\n{CLASS}".replace(place, f"{body}\n        {place}", 1)
+    (tmp_path / "net.py").write_text(lines)
+    made = check(tmp_path / "net.py", language="en")
+    number = lines[: lines.index(body)].count("\n") + 1
+    assert number in [finding.line for finding in made.findings], str(made)
+    assert f"✗ {name}" in str(made)
+    assert made.exit_code == 1
+
+
 def test_a_worker_that_does_not_start_is_said_and_no_more(monkeypatch):
     monkeypatch.setattr("clearhead.checking.run.ENTRY", "clearhead.nowhere:answer")
     with Checker() as checker:
