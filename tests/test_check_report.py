@@ -228,6 +228,41 @@ def test_a_line_in_a_cell_and_one_in_another_file_are_found_there():
     assert "\n      셀 7의 3번째 줄   a\n" in str(made)
 
 
+def test_two_mistakes_in_one_line_show_it_once():
+    made = example()
+    made.findings.append(Finding("gradient_sign", "dz2", 41, check="backward"))
+    assert str(made).count("line 41 ") == 1
+    assert "The error is taken as Y - y" in str(made)
+
+
+def test_what_has_no_name_is_headed_by_what_it_is():
+    assert str(example(name="")).startswith("mynet.py: a two-layer network\n")
+    assert str(example(name="", language="ko")).startswith("mynet.py: 2층 신경망\n")
+
+
+def test_lists_in_korean_have_no_english_word():
+    twice = Finding("defined_twice", line=3, values={"name": "Net", "lines": [3, 9]}, check="source")
+    text = str(example(language="ko", cells=[(1, 2)], findings=[twice]))
+    assert "셀 2의 3번째 줄, 셀 2의 9번째 줄" in " ".join(text.split())
+
+
+def test_formulas_have_each_pair_of_brackets_once(tmp_path):
+    lines = CLASS.replace("sigmoid(X @", "np.tanh(X @")
+    (tmp_path / "net.py").write_text(f"import numpy as np\n{HELPERS}{lines}")
+    (finding,) = (f for f in check(tmp_path / "net.py").findings if f.step == "h")
+    assert (finding.yours, finding.expected) == ("h = tanh(X W1 + b1)", "h = σ(X W1 + b1)")
+
+
+def test_a_step_that_falls_is_no_training_that_falls(tmp_path):
+    step = (
+        "\n    def train_step(self, X, Y, lr):\n        self.backward(X, Y)\n        raise ValueError('no')\n"
+    )
+    (tmp_path / "net.py").write_text(f"import numpy as np\n{HELPERS}{CLASS}{step}")
+    lines = str(check(tmp_path / "net.py", language="en")).splitlines()
+    assert any(re.match(r"  ✗ train_step +stops with an error: ValueError: no", line) for line in lines)
+    assert any(re.match(r"  – train  +not checked: there is none", line) for line in lines)
+
+
 def test_a_file_that_could_not_be_checked_has_one_sentence():
     made = Report("net.py", reason="binary", language="en")
     assert str(made) == "net.py could not be checked: it is no text."

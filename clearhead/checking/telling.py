@@ -45,7 +45,7 @@ class Telling:
         if report.reason and not report.checks:
             yield Row("title", self.failure())
             return
-        file, name = words.plain(report.file), words.plain(report.name or words.word("functions"))
+        file, name = words.plain(report.file), words.plain(report.name or words.word("network"))
         yield Row("title", f"{file}: {name}" if report.target and name != file else file)
         for note in self.notes():
             yield Row("note", note)
@@ -79,8 +79,12 @@ class Telling:
     def check(self, check: Check) -> Iterator[Row]:
         """One thing that was looked at, and what was found there."""
         yield Row("check", self.detail(check), self.words.plain(check.name), check.status)
+        line = None
         for finding in self._own(check):
-            yield from self.finding(finding, check)
+            for row in self.finding(finding, check):
+                if row != line:  # Of two mistakes in one line it stands once.
+                    yield row
+                line = row if row.kind == "line" else line
 
     def part(self, check: Check) -> str:
         """The lines of one check alone."""
