@@ -480,6 +480,37 @@ def test_a_notebook_shows_the_same_words_as_html_without_scripts():
     assert page.count("<pre") == page.count("</pre>") == 3
 
 
+MEASURED = """() => {
+    const marks = [...document.querySelectorAll("b")].map((mark) => mark.getBoundingClientRect());
+    const cells = [...document.querySelectorAll("div > div")]
+        .map((row) => [...row.children].filter((cell) => getComputedStyle(cell).display === "table-cell"))
+        .filter((row) => row.length === 3).map((row) => row[2].getBoundingClientRect().left);
+    return {
+        wide: document.documentElement.scrollWidth - innerWidth,
+        marks: [...new Set(marks.map((mark) => mark.left))],
+        texts: [...new Set(cells)],
+        count: marks.length,
+        said: document.body.innerText,
+    };
+}"""
+LONG = (
+    "dz1 = np.dot(dz2, self.parameters['weights_hidden_output'].T) * self.name_of_a_slope(self.cache['z1'])"
+)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("width", [400, 1000])
+def test_a_notebooks_report_fits_its_width_in_columns(tab, width, language):
+    made = example(language=language, sources={"": {41: LONG, 60: "x" * 200, 71: "z"}})
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.set_content(f"<body>{made._repr_html_()}</body>")
+    seen = tab.evaluate(MEASURED)
+    assert seen["wide"] <= 0
+    assert seen["count"] == 6
+    assert len(seen["marks"]) == len(seen["texts"]) == 1
+    assert "".join(seen["said"].split()) == "".join(made.to_text(width=1000).split())
+
+
 NOTEBOOK = """
 import json
 from IPython.core.interactiveshell import InteractiveShell
