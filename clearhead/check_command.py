@@ -146,11 +146,10 @@ def _print(reports: Sequence[Report], form: str, words: Wording, several: bool, 
         data: Any = [report.to_json() for report in reports]
         _echo_json(data if several else data[0], words)
     elif form == "gradescope":
-        students = len(by_student(reports))
+        students = len({report.student for report in reports})
         if students > 1:
-            click.echo(
-                f"{students} students in one results.json; --out FOLDER writes one for each.", err=True
-            )
+            told = f"One results.json for {students} students; --out FOLDER writes one for each."
+            click.echo(told, err=True)
         _echo_json(as_gradescope(reports, target), words)
     elif form == "csv":
         # Without the mark Excel reads no UTF-8.

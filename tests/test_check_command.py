@@ -349,12 +349,24 @@ def test_gradescope_gets_a_file_for_each_student_with_the_same_tests(capsys, han
     assert [sum(test["score"] for test in tests) for tests in made] == [7, 6, 0, 6, 0]
     assert len({tuple((test["name"], test["max_score"]) for test in tests) for tests in made}) == 1
     assert made[2][0]["output"].startswith("dan/net.py could not be checked: no class")
+
+
+def test_what_is_no_implementation_has_no_tests_on_gradescope(capsys, hand_in):
     write("class/ann/second.py", WRONG)
-    result, out, error = clearhead(capsys, hand_in / "ann", hand_in / "bob", "--format", "gradescope")
-    assert (result, error) == (
-        1, "3 students in one results.json; --out FOLDER writes one for each.\n",
-    )  # fmt: skip
-    assert json.loads(out)["tests"]
+    data = json.loads(printed(capsys, hand_in / "ann", "--format", "gradescope", code=1))
+    names = [test["name"].partition(": ")[0] for test in data["tests"]]
+    assert names == [name for name in ("net.py", "second.py") for _ in range(7)]
+
+
+def test_of_several_folders_each_is_a_student(capsys, hand_in):
+    rows = json.loads(printed(capsys, hand_in / "ann", hand_in / "bob", "--json", code=1))
+    assert [(row["student"], row["file"]) for row in rows] == [("ann", "ann/net.py"), ("bob", "bob/net.py")]
+    arguments = (hand_in / "ann", hand_in / "bob", "--format", "gradescope")
+    told = "One results.json for 2 students; --out FOLDER writes one for each.\n"
+    assert clearhead(capsys, *arguments)[::2] == (1, told)
+    assert printed(capsys, *arguments, "--out", "o", code=1).split() == [
+        str(Path("o", name, "results.json")) for name in ("ann", "bob")
+    ]
 
 
 def test_json_on_a_terminal_does_not_steer_it(capsys):

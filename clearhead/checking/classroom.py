@@ -153,15 +153,17 @@ def as_gradescope(reports: Sequence[Report], target: str = "") -> dict[str, Any]
     """What Gradescope reads as results.json, of one submission: its tests are the marks, a point each.
 
     `target` is that of files of which it is not known. The tests, and so the sum of max_score, are the same
-    for each submission of one file of a target: 7 of a network, 5 of an attention.
+    for each submission with one implementation of a target: 7 of a network, 5 of an attention. Files without
+    one, such as helpers, have no tests beside it.
 
     >>> made = as_gradescope([Report("net.py", reason="empty", language="en")], "two-layer")
     >>> made["tests"][0]["output"], sum(test["max_score"] for test in made["tests"])
     ('net.py could not be checked: it is empty.', 7)
     """
+    held = [report for report in reports if report.target] or reports[:1]
     tests = [
         {
-            "name": f"{report.file}: {mark.name}" if len(reports) > 1 else mark.name,
+            "name": f"{report.file}: {mark.name}" if len(held) > 1 else mark.name,
             "status": "passed" if mark.most and mark.got == mark.most else "failed",
             "score": mark.got,
             "max_score": mark.most,
@@ -169,7 +171,7 @@ def as_gradescope(reports: Sequence[Report], target: str = "") -> dict[str, Any]
             "output_format": "text",
             "visibility": "visible",
         }
-        for report in reports
+        for report in held
         for mark in marks(report, target)
     ]
     return {
