@@ -181,6 +181,33 @@ def test_modules_beside_a_file_go_along_and_no_others(capsys):
     assert "The slope of σ is missing" in out
 
 
+TWO = f"{WRONG.replace('TwoLayerNN', 'Deep')}\n\n{RIGHT}"
+
+
+def test_of_two_classes_one_can_be_chosen_and_the_other_is_mentioned(capsys):
+    write("two.py", TWO)
+    first, second = (printed(capsys, "two.py", "--only", name, code=code) for name, code in
+                     (("Deep", 1), ("TwoLayerNN", 0)))  # fmt: skip
+    assert first.startswith("two.py: Deep\n  ✓")
+    assert second.startswith("two.py: TwoLayerNN\n  ✓")
+    both = printed(capsys, "two.py")
+    assert "two.py: TwoLayerNN\n  Deep may be meant as well; --only Deep checks that.\n" in both
+    assert "  Deep도 있습니다. --only Deep을 주면 그것을 검사합니다.\n" in printed(
+        capsys, "two.py", "--lang", "ko"
+    )
+    write("layer.py", RIGHT + "\n\nclass Wrapper(TwoLayerNN):\n    pass\n")
+    assert "as well" not in printed(capsys, "layer.py"), "what is built on it is no second one"
+
+
+def test_a_name_that_is_not_there_is_said(capsys):
+    write("two.py", TWO)
+    told = "two.py could not be checked: no class and no function Net is in it.\n"
+    assert printed(capsys, "two.py", "--only", "Net", code=2) == told
+    assert "Net이라는 클래스나 함수가 없습니다" in printed(
+        capsys, "two.py", "--only", "Net", "--lang", "ko", code=2
+    )
+
+
 # What cannot be checked
 
 
@@ -215,6 +242,7 @@ WATCH = "--watch shows one file as text; name one file, without --json and --for
         (["folder"], "folder holds no file .py or .ipynb; name a folder that does."),
         ([], "Missing argument 'FILE...'. See clearhead check --help."),
         (["a.py", "--json", "--format", "csv"], "--json and --format csv are two things to print; give one."),
+        (["a.py", "--out", "o"], "--out FOLDER takes what Gradescope reads; add --format gradescope."),
         (["a.py", "--watch", "--json"], WATCH),
         (["a.py", "b.py", "--watch"], WATCH),
     ],
@@ -247,7 +275,7 @@ def test_without_isolation_nothing_runs_where_it_is_required(capsys, monkeypatch
 def test_a_class_gets_a_table_the_commonest_mistakes_and_who_could_not_be_checked(capsys, hand_in):
     out = printed(capsys, hand_in, code=1)
     lines = [line.rstrip() for line in out.splitlines()]
-    assert lines[0].split() == ["student", "file", "checks", "mistakes"]
+    assert lines[0].split() == ["student", "file", "points", "mistakes"]
     assert [line.split()[:2] for line in lines[2:5]] == [
         ["ann", "net.py"],
         ["bob", "net.py"],
@@ -298,12 +326,47 @@ def test_the_json_of_several_files_is_a_list(capsys, hand_in):
 
 def test_a_table_of_a_class_is_for_a_spreadsheet_and_none_of_its_cells_is_a_formula(capsys, hand_in):
     write(hand_in / "=1+1" / "net.py", WRONG)
-    rows = list(csv.DictReader(io.StringIO(printed(capsys, hand_in, "--format", "csv", code=1))))
+    out = printed(capsys, hand_in, "--format", "csv", code=1)
+    assert out.startswith("\ufeff"), "without it Excel reads no Korean name"
+    rows = list(csv.DictReader(io.StringIO(out.removeprefix("\ufeff"))))
     assert [row["student"] for row in rows] == ["'=1+1", "ann", "bob", "dan", "감자", "eve"]
     assert (rows[1]["ok"], rows[1]["errors"], rows[1]["passed"]) == ("1", "", "7")
     assert (rows[2]["ok"], rows[2]["errors"], rows[2]["failed"]) == ("0", "slope_forgotten", "1")
     assert rows[2]["lines"].startswith("line ")
     assert rows[3]["reason"].startswith("no class and no function")
+    assert [(row["score"], row["max_score"]) for row in rows] == [
+        ("6", "7"), ("7", "7"), ("6", "7"), ("0", "7"), ("6", "7"), ("0", "7"),
+    ]  # fmt: skip
+    out, _ = child("class", "--format", "csv", PYTHONIOENCODING="cp949").communicate(timeout=60)
+    assert out.decode("cp949").startswith("student,"), "another encoding has no such mark"
+
+
+def test_gradescope_gets_a_file_for_each_student_with_the_same_tests(capsys, hand_in):
+    out = printed(capsys, hand_in, "--format", "gradescope", "--out", "results", code=1)
+    names = ["ann", "bob", "dan", "감자", "eve"]
+    assert out.splitlines() == [str(Path("results", name, "results.json")) for name in names]
+    made = [json.loads(Path(line).read_text("utf-8"))["tests"] for line in out.splitlines()]
+    assert [sum(test["score"] for test in tests) for tests in made] == [7, 6, 0, 6, 0]
+    assert len({tuple((test["name"], test["max_score"]) for test in tests) for tests in made}) == 1
+    assert made[2][0]["output"].startswith("dan/net.py could not be checked: no class")
+
+
+def test_what_is_no_implementation_has_no_tests_on_gradescope(capsys, hand_in):
+    write("class/ann/second.py", WRONG)
+    data = json.loads(printed(capsys, hand_in / "ann", "--format", "gradescope", code=1))
+    names = [test["name"].partition(": ")[0] for test in data["tests"]]
+    assert names == [name for name in ("net.py", "second.py") for _ in range(7)]
+
+
+def test_of_several_folders_each_is_a_student(capsys, hand_in):
+    rows = json.loads(printed(capsys, hand_in / "ann", hand_in / "bob", "--json", code=1))
+    assert [(row["student"], row["file"]) for row in rows] == [("ann", "ann/net.py"), ("bob", "bob/net.py")]
+    arguments = (hand_in / "ann", hand_in / "bob", "--format", "gradescope")
+    told = "One results.json for 2 students; --out FOLDER writes one for each.\n"
+    assert clearhead(capsys, *arguments)[::2] == (1, told)
+    assert printed(capsys, *arguments, "--out", "o", code=1).split() == [
+        str(Path("o", name, "results.json")) for name in ("ann", "bob")
+    ]
 
 
 def test_json_on_a_terminal_does_not_steer_it(capsys):
@@ -318,7 +381,7 @@ def test_a_file_whose_forward_pass_was_not_seen_counts_as_not_checked(capsys):
     write("class/ann/net.py", RIGHT[:forward] + "        return 'x'\n" + RIGHT[forward:])
     write("class/bob/net.py", RIGHT)
     out = " ".join(printed(capsys, "class", code=2).split())
-    assert "ann net.py 3 of 3 – bob net.py 7 of 7 none" in out
+    assert "ann net.py 3 of 7 – bob net.py 7 of 7 none" in out
     assert "Could not be checked ann/net.py: Not checked: forward, " in out
     assert "1 without errors, 0 with errors, 1 could not be checked" in out
 

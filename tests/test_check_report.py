@@ -21,6 +21,7 @@ from clearhead import check
 from clearhead.checking import classroom, objects
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import coloured
+from clearhead.checking.marking import marks, points
 from clearhead.checking.report import Report
 from clearhead.checking.run import Checker, report_of
 from clearhead.checking.submissions import Submission
@@ -227,6 +228,41 @@ def test_a_line_in_a_cell_and_one_in_another_file_are_found_there():
     assert "\n      셀 7의 3번째 줄   a\n" in str(made)
 
 
+def test_two_mistakes_in_one_line_show_it_once():
+    made = example()
+    made.findings.append(Finding("gradient_sign", "dz2", 41, check="backward"))
+    assert str(made).count("line 41 ") == 1
+    assert "The error is taken as Y - y" in str(made)
+
+
+def test_what_has_no_name_is_headed_by_what_it_is():
+    assert str(example(name="")).startswith("mynet.py: a two-layer network\n")
+    assert str(example(name="", language="ko")).startswith("mynet.py: 2층 신경망\n")
+
+
+def test_lists_in_korean_have_no_english_word():
+    twice = Finding("defined_twice", line=3, values={"name": "Net", "lines": [3, 9]}, check="source")
+    text = str(example(language="ko", cells=[(1, 2)], findings=[twice]))
+    assert "셀 2의 3번째 줄, 셀 2의 9번째 줄" in " ".join(text.split())
+
+
+def test_formulas_have_each_pair_of_brackets_once(tmp_path):
+    lines = CLASS.replace("sigmoid(X @", "np.tanh(X @")
+    (tmp_path / "net.py").write_text(f"import numpy as np\n{HELPERS}{lines}")
+    (finding,) = (f for f in check(tmp_path / "net.py").findings if f.step == "h")
+    assert (finding.yours, finding.expected) == ("h = tanh(X W1 + b1)", "h = σ(X W1 + b1)")
+
+
+def test_a_step_that_falls_is_no_training_that_falls(tmp_path):
+    step = (
+        "\n    def train_step(self, X, Y, lr):\n        self.backward(X, Y)\n        raise ValueError('no')\n"
+    )
+    (tmp_path / "net.py").write_text(f"import numpy as np\n{HELPERS}{CLASS}{step}")
+    lines = str(check(tmp_path / "net.py", language="en")).splitlines()
+    assert any(re.match(r"  ✗ train_step +stops with an error: ValueError: no", line) for line in lines)
+    assert any(re.match(r"  – train  +not checked: there is none", line) for line in lines)
+
+
 def test_a_file_that_could_not_be_checked_has_one_sentence():
     made = Report("net.py", reason="binary", language="en")
     assert str(made) == "net.py could not be checked: it is no text."
@@ -332,6 +368,50 @@ def test_a_mistake_of_a_class_is_told_by_a_file_that_makes_it():
     assert "1  ready_made, as in b.py: made is a ready-made part" in told
 
 
+# What it is worth
+
+
+def network(*checks, **more):
+    return Report("net.py", "two-layer", "Net", checks=list(checks), language="en", **more)
+
+
+def attention(*checks, **more):
+    return Report("net.py", "attention", "Net", checks=list(checks), language="en", **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "got"),
+    [
+        (example(), (4, 7)),
+        (right(), (2, 7)),
+        (network(Check("forward", "not_written", "not_written", {"function": "forward", "line": 1})), (0, 7)),
+        (network(Check("source", "fail", "finding.syntax_error"), Check("forward", "pass")), (1, 7)),
+        (network(Check("train", "pass"), Check("train_step", "not_checked", "absent")), (2, 7)),
+        (network(Check("train", "fail"), Check("train_step", "pass")), (1, 7)),
+        (network(Check("forward", "not_checked", "no_output"), reason="nothing_ran"), (0, 7)),
+        (right(findings=[Finding("ready_made", values={"name": "MLPClassifier"})]), (0, 7)),
+        (right(findings=[Finding("ready_made", values={"name": "softmax"}, level="note")]), (2, 7)),
+        (attention(*(Check(name, "pass") for name in ("parameters", "output", "eval", "batch"))), (5, 5)),
+        (attention(Check("output", "pass"), Check("mask", "not_checked", "mask_meaning")), (5, 5)),
+        (attention(Check("output", "pass"), Check("mask", "not_checked", "not_understood")), (4, 5)),
+        (attention(Check("output", "not_checked", "no_output")), (0, 5)),
+        (Report("net.py", reason="empty", language="en"), (0, 1)),
+    ],
+)
+def test_points_are_out_of_the_same_sum_whatever_was_not_checked(made, got):
+    assert points(marks(made)) == got
+    assert all(mark.why for mark in marks(made))
+
+
+def test_a_mark_says_why_there_is_no_point():
+    waiting = Check("backward", "not_written", "not_written", {"function": "backward", "line": 12})
+    whys = {mark.name: mark.why for mark in marks(network(waiting))}
+    assert whys["backward"].startswith("… backward   not written yet (line 12); next:")
+    assert whys["train"] == "– train   not checked: there is none"
+    whys = {mark.name: mark.why for mark in marks(attention(Check("output", "pass", "output_right")))}
+    assert whys["mask"] == "– mask   not checked: forward takes no mask"
+
+
 # As data
 
 
@@ -398,6 +478,37 @@ def test_a_notebook_shows_the_same_words_as_html_without_scripts():
         assert " ".join(line.split()) in words
     assert page.count("<div") == page.count("</div>")
     assert page.count("<pre") == page.count("</pre>") == 3
+
+
+MEASURED = """() => {
+    const marks = [...document.querySelectorAll("b")].map((mark) => mark.getBoundingClientRect());
+    const cells = [...document.querySelectorAll("div > div")]
+        .map((row) => [...row.children].filter((cell) => getComputedStyle(cell).display === "table-cell"))
+        .filter((row) => row.length === 3).map((row) => row[2].getBoundingClientRect().left);
+    return {
+        wide: document.documentElement.scrollWidth - innerWidth,
+        marks: [...new Set(marks.map((mark) => mark.left))],
+        texts: [...new Set(cells)],
+        count: marks.length,
+        said: document.body.innerText,
+    };
+}"""
+LONG = (
+    "dz1 = np.dot(dz2, self.parameters['weights_hidden_output'].T) * self.name_of_a_slope(self.cache['z1'])"
+)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("width", [400, 1000])
+def test_a_notebooks_report_fits_its_width_in_columns(tab, width, language):
+    made = example(language=language, sources={"": {41: LONG, 60: "x" * 200, 71: "z"}})
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.set_content(f"<body>{made._repr_html_()}</body>")
+    seen = tab.evaluate(MEASURED)
+    assert seen["wide"] <= 0
+    assert seen["count"] == 6
+    assert len(seen["marks"]) == len(seen["texts"]) == 1
+    assert "".join(seen["said"].split()) == "".join(made.to_text(width=1000).split())
 
 
 NOTEBOOK = """
@@ -512,6 +623,7 @@ def test_an_object_of_a_file_is_checked_by_that_file(tmp_path, monkeypatch):
     assert made.isolation == "limits"
     assert made.file == str(tmp_path / "mynet.py")
     assert [(finding.id, finding.line) for finding in made.findings] == [("slope_forgotten", 17)]
+    assert str(check(mynet.Net, lang="ko")).endswith("코드 스타일.")
     assert check(mynet.Net(5, 4, 3)).to_json()["findings"] == check(mynet.Net).to_json()["findings"]
 
 
@@ -650,6 +762,18 @@ def test_a_stop_is_named_and_never_passes(tmp_path, body, identity):
     assert identity in [finding.id for finding in made.findings]
     assert not made.passed
     assert "✗ run" in str(made)
+
+
+@pytest.mark.parametrize("body", ["raise KeyboardInterrupt", "exit()", "raise GeneratorExit"])
+@pytest.mark.parametrize(("place", "name"), [("self.h = ", "forward"), ("self.W1 = ", "run")])
+def test_what_would_end_a_program_is_told_with_its_line(tmp_path, body, place, name):
+    lines = f"import numpy as np\n{HELPERS}\n{CLASS}".replace(place, f"{body}\n        {place}", 1)
+    (tmp_path / "net.py").write_text(lines)
+    made = check(tmp_path / "net.py", language="en")
+    number = lines[: lines.index(body)].count("\n") + 1
+    assert number in [finding.line for finding in made.findings], str(made)
+    assert f"✗ {name}" in str(made)
+    assert made.exit_code == 1
 
 
 def test_a_worker_that_does_not_start_is_said_and_no_more(monkeypatch):

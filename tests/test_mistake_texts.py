@@ -119,7 +119,7 @@ def test_every_mistake_that_is_catalogued_or_in_the_code_has_texts():
 
 
 def test_every_reason_to_stop_a_process_has_texts():
-    stops = {"time", "cpu", "memory", "disk", "output", "answer", "signal", "exit"}
+    stops = {"time", "cpu", "memory", "disk", "output", "answer", "signal", "exit", "raise"}
     assert stops == {key.removeprefix("stopped_") for key in IDS if key.startswith("stopped_")}
 
 

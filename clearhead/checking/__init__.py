@@ -21,6 +21,7 @@ def check(
     only: str = "",
     isolation: str = "limits",
     language: str = "",
+    lang: str = "",
     hint: int = 3,
     values: bool = False,
 ) -> Report:
@@ -30,10 +31,10 @@ def check(
     cells that define it and what it needs are taken. The code runs in a process of its own; an object whose
     source is nowhere runs in this one, without limits, and the report says so.
 
-    target: "two-layer" or "attention"; "" finds out. only: the class of a file to check. isolation: "limits"
-    (on time and memory), "full" (also no network and no other files, on Linux), "none" (in this process, an
-    object alone). language: "en" or "ko"; "" is the system's. hint: 1 says where, 2 also what, 3 also how.
-    values: show the input, and expected and actual numbers.
+    target: "two-layer" or "attention"; "" finds out. only: the class or function of a file to check.
+    isolation: "limits" (on time and memory), "full" (also no network and no other files, on Linux), "none"
+    (in this process, an object alone). language, or lang for short: "en" or "ko"; "" is the system's. hint:
+    1 says where, 2 also what, 3 also how. values: show the input, and expected and actual numbers.
 
     In a test write `assert check(MyNet).passed`: where it fails, the report is the message.
 
@@ -51,6 +52,7 @@ def check(
     from clearhead.checking.submissions import Submission
     from clearhead.mistakes import LANGUAGES, TARGETS
 
+    language = language or lang
     for name, given, known in (
         ("target", target, ("", *TARGETS)),
         ("isolation", isolation, ("limits", "full", "none")),

@@ -220,6 +220,9 @@ def call(function: Any, binding: dict[str, str], values: dict[str, Any]) -> Any:
     names = [argument.name for argument in arguments_of(function) if argument.name in binding]
     try:
         return function(**{name: values[binding[name]] for name in names})
-    except SystemExit as left:
-        error = RuntimeError("it calls exit(), which would end whatever uses it")
+    except Exception:
+        raise
+    except BaseException as left:
+        what = "calls exit()" if isinstance(left, SystemExit) else f"raises {type(left).__name__}"
+        error = RuntimeError(f"it {what}, which would end whatever uses it")
         raise error.with_traceback(left.__traceback__) from None

@@ -5,7 +5,7 @@ Runs inside the sandbox, on the syntax tree alone.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from clearhead.checking.closure import TopLevel, bases
@@ -30,6 +30,7 @@ _NOTHING = "no class and no function was found; check needs an implementation, w
 _OTHER = "written for another framework; check takes a network in NumPy, or attention in PyTorch"
 _TORCH = "a network in PyTorch is not checked yet; check takes a network in NumPy, or attention in PyTorch"
 _NUMPY = "attention in NumPy is not checked yet; check takes attention in PyTorch, or a network in NumPy"
+_ABSENT = "no class and no function {name} is in it"
 _NEITHER = "neither a two-layer network nor multi-head attention was found; name one with --target"
 
 
@@ -40,6 +41,7 @@ class Choice(NamedTuple):
     name: str = ""
     functions: tuple[str, ...] = ()
     refusal: str = ""
+    others: tuple[str, ...] = ()  # Classes that may be meant as well.
 
 
 def choice(top: TopLevel, target: str, only: str) -> Choice:
@@ -54,6 +56,8 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
     classes = {
         name: node for name, node in last.items() if isinstance(node, ast.ClassDef) and only in ("", name)
     }
+    if only and only not in last:
+        return Choice(refusal=_ABSENT)
     scored = []
     for place, (name, node) in enumerate(classes.items()):
         body = top.closure([name])
@@ -62,7 +66,7 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
                 scored.append((score, len(body), place, kind, name))
     if scored:
         _, _, _, kind, name = max(scored)
-        return Choice(kind, name)
+        return Choice(kind, name, others=_others(top, name, [each[-1] for each in scored]))
     functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
     if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, functions):
         return Choice("two-layer", "", functions)
@@ -72,6 +76,13 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         return Choice("two-layer", "", functions)
     form = _form(top, [*classes.values(), *(last[name] for name in functions)], target)
     return form or Choice(refusal=_refusal(top, bool(classes or functions), target))
+
+
+def _others(top: TopLevel, chosen: str, names: Sequence[str]) -> tuple[str, ...]:
+    """What of the names stands for itself: is no part of what was chosen, and is not built on it."""
+    parts = {getattr(node, "name", "") for node in top.closure([chosen])}
+    free = (name for name in dict.fromkeys(names) if name not in parts)
+    return tuple(name for name in free if top.all[chosen][-1] not in top.closure([name]))
 
 
 def _form(top: TopLevel, nodes: Iterable[ast.ClassDef | ast.FunctionDef], target: str) -> Choice | None:

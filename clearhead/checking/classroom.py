@@ -6,6 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from rich import box
@@ -14,38 +15,41 @@ from rich.table import Table
 from rich.text import Text
 
 from clearhead.checking.layout import WIDTH
+from clearhead.checking.marking import marks, points
 from clearhead.checking.report import Report
 from clearhead.checking.telling import NEVER_CHECKED, Telling
 from clearhead.checking.wording import Wording, wrapped
 
 COLUMNS = (
-    "student", "file", "class", "target", "isolation", "passed", "failed", "warned", "not_checked",
-    "not_written", "ok", "errors", "warnings", "notes", "lines", "reason",
+    "student", "file", "class", "target", "isolation", "score", "max_score", "passed", "failed", "warned",
+    "not_checked", "not_written", "ok", "errors", "warnings", "notes", "lines", "reason",
 )  # fmt: skip
 COMMONEST = 10
 
 
-def summary(reports: Sequence[Report], words: Wording, screen: Console) -> None:
+def summary(reports: Sequence[Report], words: Wording, screen: Console, target: str = "") -> None:
     """Print how each file stands, and what they have in common."""
     checked = [report for report in reports if report.checks]
     if checked:
-        screen.print(_table(checked, words))
+        screen.print(_table(checked, words, target))
     for line in (*_commonest(checked, words), *_unchecked(reports, words), *_counts(reports, words)):
         screen.print(Text(line))
 
 
-def _table(reports: Sequence[Report], words: Wording) -> Table:
+def _table(reports: Sequence[Report], words: Wording, target: str) -> Table:
     students = any(report.student for report in reports)
     unicode = words.encoding.lower().startswith("utf")
     table = Table(box=box.SIMPLE_HEAD if unicode else box.ASCII_DOUBLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("student", "file", "checks", "mistakes")[0 if students else 1 :]:
-        table.add_column(words.word(name), overflow="fold", no_wrap=name == "checks")
+    for name in ("student", "file", "points", "mistakes")[0 if students else 1 :]:
+        table.add_column(words.word(name), overflow="fold", no_wrap=name == "points")
     for report in reports:
         file = report.file.removeprefix(f"{report.student}/") if report.student else report.file
-        counts = report.counted()
-        of_all = counts["pass"] + counts["fail"] + counts["warning"]
-        passed = words.word("of", passed=counts["pass"], all=of_all)
-        cells = [words.plain(file), passed, "\n".join(_mistakes(report, words))]
+        got, most = points(marks(report, target))
+        cells = [
+            words.plain(file),
+            words.word("of", passed=got, all=most),
+            "\n".join(_mistakes(report, words)),
+        ]
         table.add_row(*map(Text, [words.plain(report.student), *cells] if students else cells))
     return table
 
@@ -121,13 +125,14 @@ def _counts(reports: Sequence[Report], words: Wording) -> Iterator[str]:
     yield from wrapped(words.word("details"), WIDTH)
 
 
-def as_csv(reports: Sequence[Report], words: Wording) -> str:
-    """A row for each file, for a spreadsheet."""
+def as_csv(reports: Sequence[Report], words: Wording, target: str = "") -> str:
+    """A row for each file, for a spreadsheet; score and max_score are the points that Gradescope gets."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for report in reports:
         data = report.to_json()
+        data["score"], data["max_score"] = points(marks(report, target))
         for level in ("error", "warning", "note"):
             data[f"{level}s"] = "; ".join(f.id for f in report.findings if f.severity == level)
         places = [f["place"] for f in data["findings"] if f["severity"] == "error"]
@@ -144,21 +149,31 @@ def _cell(value: Any, words: Wording) -> Any:
     return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
 
 
-def as_gradescope(reports: Sequence[Report]) -> dict[str, Any]:
-    """What Gradescope reads as results.json: a test for each check, worth a point each.
+def as_gradescope(reports: Sequence[Report], target: str = "") -> dict[str, Any]:
+    """What Gradescope reads as results.json, of one submission: its tests are the marks, a point each.
 
-    >>> as_gradescope([Report("net.py", reason="empty", language="en")])["tests"][0]["output"]
-    'net.py could not be checked: it is empty.'
+    `target` is that of files of which it is not known. The tests, and so the sum of max_score, are the same
+    for each submission with one implementation of a target: 7 of a network, 5 of an attention. Files without
+    one, such as helpers, have no tests beside it.
+
+    >>> made = as_gradescope([Report("net.py", reason="empty", language="en")], "two-layer")
+    >>> made["tests"][0]["output"], sum(test["max_score"] for test in made["tests"])
+    ('net.py could not be checked: it is empty.', 7)
     """
-    tests = []
-    for report in reports:
-        prefix, telling = f"{report.file}: " if len(reports) > 1 else "", report.telling()
-        if report.reason:
-            tests.append(_test(f"{prefix}check", False, telling.failure()))
-        for check in report.checks:
-            if check.status != "not_checked":
-                passed = check.status in ("pass", "warning")
-                tests.append(_test(f"{prefix}{check.name}", passed, telling.part(check)))
+    held = [report for report in reports if report.target] or reports[:1]
+    tests = [
+        {
+            "name": f"{report.file}: {mark.name}" if len(held) > 1 else mark.name,
+            "status": "passed" if mark.most and mark.got == mark.most else "failed",
+            "score": mark.got,
+            "max_score": mark.most,
+            "output": mark.why,
+            "output_format": "text",
+            "visibility": "visible",
+        }
+        for report in held
+        for mark in marks(report, target)
+    ]
     return {
         "output": "\n\n".join(map(str, reports)),
         "output_format": "text",
@@ -168,13 +183,15 @@ def as_gradescope(reports: Sequence[Report]) -> dict[str, Any]:
     }
 
 
-def _test(name: str, passed: bool, output: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "status": "passed" if passed else "failed",
-        "score": int(passed),
-        "max_score": 1,
-        "output": output,
-        "output_format": "text",
-        "visibility": "visible",
-    }
+def by_student(reports: Sequence[Report]) -> dict[str, list[Report]]:
+    """The reports of each student; a file that is in nobody's folder is somebody's, by its path.
+
+    >>> sorted(by_student([Report("ann/net.py", student="ann"), Report("../x/bob.py")]))
+    ['ann', 'x-bob']
+    """
+    made: dict[str, list[Report]] = {}
+    for report in reports:
+        path = PurePath(report.file).with_suffix("")
+        parts = (part for part in path.parts if part not in (path.anchor, ".."))
+        made.setdefault(report.student or "-".join(parts), []).append(report)
+    return made

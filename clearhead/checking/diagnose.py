@@ -29,4 +29,8 @@ def diagnosed(parts: Sequence[tuple[Any, Any]]) -> Verdict:
         diagnose_network(parts, verdict)
     elif found.get("target") == "attention":
         diagnose_attention(parts, verdict)
+    left, _ = first(grouped(parts).get("left", []))
+    if left:
+        name = "stopped_exit" if left["name"] == "exit" else "stopped_raise"
+        verdict.add("run", Finding(name, line=int(left["line"]), values={"name": str(left["name"])}))
     return verdict

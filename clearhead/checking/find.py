@@ -28,6 +28,7 @@ class Program:
     findings: list[dict[str, Any]] = field(default_factory=list)
     unwritten: dict[str, int] = field(default_factory=dict)
     refusal: str = ""  # why it is not checked at all
+    others: tuple[str, ...] = ()  # classes that may be meant as well
     lines: dict[str, int] = field(default_factory=dict)  # of each function and method
     companions: Companions = field(default_factory=dict)  # classes of what functions are handed
 
@@ -42,7 +43,8 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     """
     top = TopLevel(source)
     chosen = choice(top, target, only)
-    program = Program(chosen.target, chosen.name, list(chosen.functions), refusal=chosen.refusal)
+    program = Program(chosen.target, chosen.name, list(chosen.functions))
+    program.refusal, program.others = chosen.refusal, chosen.others
     program.findings = [
         {"id": "syntax_error", "line": broken.line, "detail": broken.message} for broken in source.broken
     ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from clearhead.checking import attention_run, find, network_run, source
 from clearhead.checking.factories import as_classes
+from clearhead.checking.recorder import line_of
 
 MOST_LINES, LONGEST_LINE, MOST_TEXT = 50_000, 500, 1 << 18
 
@@ -24,7 +25,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
             "findings": program.findings, "unwritten": program.unwritten, "refusal": program.refusal,
             "notes": read.notes, "lines": lines(read.text), "cells": read.cells, "uses": uses(program),
             "modules": {name: lines(module.text) for name, module in modules.items()},
-            "where": program.lines, "autograd": autograd(program),
+            "where": program.lines, "autograd": autograd(program), "others": program.others,
         },
         {},
     )  # fmt: skip
@@ -33,7 +34,16 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     run = network_run.NetworkRun if program.target == "two-layer" else attention_run.AttentionRun
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run(program, read, modules, send).run()
+        try:
+            run(program, read, modules, send).run()
+        except Exception:
+            raise
+        except BaseException as left:  # Such as exit() in a constructor: what is the learner's has a line.
+            line = line_of(left, read.name)
+            if not line:
+                raise
+            name = "exit" if isinstance(left, SystemExit) else type(left).__name__
+            send({"part": "left", "line": line, "name": name}, {})
 
 
 def lines(text: str) -> list[str]:

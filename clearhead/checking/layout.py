@@ -123,12 +123,12 @@ def listed(value: Any) -> Any:
 # A notebook that is not trusted keeps no style sheets, so that each piece has its own style.
 STYLES = {
     "title": "font-weight:bold",
-    "note": "opacity:.75",
+    "note": "margin-left:1em;opacity:.75",
     "check": "margin-left:1em",
-    "line": "margin-left:4.5em",
-    "sentence": "margin-left:4.5em",
-    "formula": "margin-left:6em",
-    "numbers": "margin-left:6em;font-size:.9em",
+    "line": "margin-left:2.5em",
+    "sentence": "margin-left:2.5em",
+    "formula": "margin-left:4em",
+    "numbers": "margin:0 0 0 4em;overflow-x:auto",
     "last": "margin-top:.4em;font-weight:bold",
 }
 HUES = {
@@ -138,30 +138,40 @@ HUES = {
     "not_checked": "#808080",
     "not_written": "#2a7ab0",
 }
+_WHOLE = "line-height:1.5;overflow-wrap:anywhere"
 
 
 def as_html(rows: Iterable[Row]) -> str:
     """The pieces as HTML that needs no script, no style sheet and no network.
 
-    >>> as_html([Row("sentence", "X < Y")])
-    '<div style="line-height:1.5"><div style="margin-left:4.5em">X &lt; Y</div></div>'
+    >>> as_html([Row("sentence", "X < Y")]).partition("<div ")[2].partition("<div ")[2]
+    'style="margin-left:2.5em">X &lt; Y</div></div>'
     """
     pieces = list(rows)
     names = max((cell_len(row.name) for row in pieces if row.kind == "check"), default=0)
+    labels = max((cell_len(row.name) for row in pieces if row.kind == "formula"), default=0)
     made = []
     for row in pieces:
         text, name = html.escape(row.text), html.escape(row.name)
         if row.kind == "check":
             mark = f'<b style="color:{HUES[row.status]}">{MARKS[row.status]}</b>'
-            text = f"{mark} {_box(f'<code>{name}</code>', f'{names + 2}ch')} {text}"
+            text = _beside(_box(mark, "1.5em"), _box(name, f"{names + 2}ch", "code"), text)
         elif row.kind == "line":
-            text = f"{name} &nbsp; <code>{text}</code>"
+            text = _beside(
+                f'<span style="white-space:nowrap;padding-right:1em">{name}</span>', f"<code>{text}</code>"
+            )
         elif row.kind == "formula":
-            text = f"{_box(name, '6em')}<code>{text}</code>"
+            text = _beside(_box(name, f"{labels + 2}ch"), f"<code>{text}</code>")
         tag = "pre" if row.kind == "numbers" else "div"
         made.append(f'<{tag} style="{STYLES[row.kind]}">{text}</{tag}>')
-    return f'<div style="line-height:1.5">{"".join(made)}</div>'
+    return f'<div style="{_WHOLE}">{"".join(made)}</div>'
 
 
-def _box(content: str, width: str) -> str:
-    return f'<span style="display:inline-block;min-width:{width}">{content}</span>'
+def _beside(*cells: str) -> str:
+    """Pieces beside one another, so that a long one goes on under its own beginning."""
+    made = (f'<span style="display:table-cell;vertical-align:baseline">{cell}</span>' for cell in cells)
+    return "".join(made)
+
+
+def _box(content: str, width: str, tag: str = "span") -> str:
+    return f'<{tag} style="display:inline-block;min-width:{width}">{content}</{tag}>'

@@ -44,6 +44,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # Classes that may be meant as well.
     reason: str = ""  # A key of the texts, with what fills it.
     reason_values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, dict[int, str]] = field(default_factory=dict)  # Lines that are spoken of, by file.

@@ -98,7 +98,10 @@ class Checker:
             outcome = worker.run(job, arrays, limits=LIMITS)
         except (OSError, RuntimeError) as error:
             return _failed(submission, "no_worker", detail=_one_line(error))
-        return report_of(submission, outcome, worker.why)
+        report = report_of(submission, outcome, worker.why)
+        if report.reason == "no_name":
+            report.reason_values = {"name": only}
+        return report
 
     def check_all(
         self, submissions: Sequence[Submission], target: str = "", only: str = "", jobs: int = 2,
@@ -180,6 +183,7 @@ def report_of(submission: Submission, outcome: Outcome, why: str = "", isolation
     try:
         report.target, report.name = _text(found.get("target")), _text(found.get("class"))
         report.notes = [_text(note) for note in found.get("notes", [])]
+        report.others = [_text(name) for name in found.get("others", [])]
         report.cells = [(int(first), int(cell)) for first, cell in found.get("cells", [])]
         if found:
             verdict = within(PATIENCE, _verdict, outcome)

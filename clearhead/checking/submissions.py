@@ -123,8 +123,11 @@ def _fingerprint() -> str:
 def submissions_in(paths: Iterable[Path]) -> Iterator[Submission]:
     """The files that are named, and those in folders that are; in a folder of folders each is a student's.
 
+    Of several folders that are named, each with files in itself is a student's too: `class/*`.
+
     Raises FileNotFoundError for a path that is not there, and for a folder that holds no file to check.
     """
+    paths = list(paths)
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} is not there; name a file .py or .ipynb, or a folder of them.")
@@ -134,12 +137,14 @@ def submissions_in(paths: Iterable[Path]) -> Iterator[Submission]:
         files = sorted(_files(path))
         if not files:
             raise FileNotFoundError(f"{path} holds no file .py or .ipynb; name a folder that does.")
-        students = {part.name for part in path.iterdir() if part.is_dir() and not _hidden(part)}
+        is_students = len(paths) > 1 and any(file.parent == path for file in files)
+        parts = path.iterdir() if not is_students else ()
+        students = {part.name for part in parts if part.is_dir() and not _hidden(part)}
         for file in files:
-            *folders, _ = file.relative_to(path).parts
-            student = folders[0] if folders else ""
+            inside = file.relative_to(path.parent if is_students else path)
+            student = inside.parts[0] if len(inside.parts) > 1 else ""
             students.discard(student)
-            yield Submission.read(file, file.relative_to(path).as_posix(), student)
+            yield Submission.read(file, inside.as_posix(), student)
         for student in sorted(students):
             yield Submission(f"{student}/", student=student, reason="no_file")
 

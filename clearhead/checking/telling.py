@@ -12,18 +12,14 @@ from clearhead.checking.wording import Wording
 if TYPE_CHECKING:
     from clearhead.checking.report import Report
 
-# Checks in the order in which one writes the code; others follow in their own.
-ORDER = (
-    "source",
-    "run",
-    "initialize_parameters",
-    "forward",
-    "compute_loss",
-    "backward",
-    "train_step",
-    "train",
-    "evaluate",
-)
+# What is asked for of each target; a network's in the order in which one writes the code.
+ASKED = {
+    "two-layer": (
+        "initialize_parameters", "forward", "compute_loss", "backward", "train_step", "train", "evaluate",
+    ),
+    "attention": ("parameters", "output", "mask", "eval", "batch"),
+}  # fmt: skip
+ORDER = ("source", "run", *ASKED["two-layer"])  # Other checks follow in their own.
 NEVER_CHECKED = ("speed", "style")
 EVIDENCE = ("value", "ratio_of", "ratio", "cosine", "rows", "weights", "places", "unused", "finite")
 FEWEST_DIGITS = 6  # With which a value is said to equal another.
@@ -50,7 +46,7 @@ class Telling:
         if report.reason and not report.checks:
             yield Row("title", self.failure())
             return
-        file, name = words.plain(report.file), words.plain(report.name or words.word("functions"))
+        file, name = words.plain(report.file), words.plain(report.name or words.word("network"))
         yield Row("title", f"{file}: {name}" if report.target and name != file else file)
         for note in self.notes():
             yield Row("note", note)
@@ -75,6 +71,8 @@ class Telling:
         """What is to be known about how it was read and run."""
         if self.report.isolation == "none":
             yield self.words.word("isolation_none")
+        if self.report.others:
+            yield self.words.word("others", names=self.report.others, name=self.report.others[0])
         for note in self.report.notes:
             key = self.words.english("note", note)
             yield self.words.line("note", key, {}) if key else self.words.plain(note)
@@ -82,8 +80,12 @@ class Telling:
     def check(self, check: Check) -> Iterator[Row]:
         """One thing that was looked at, and what was found there."""
         yield Row("check", self.detail(check), self.words.plain(check.name), check.status)
+        line = None
         for finding in self._own(check):
-            yield from self.finding(finding, check)
+            for row in self.finding(finding, check):
+                if row != line:  # Of two mistakes in one line it stands once.
+                    yield row
+                line = row if row.kind == "line" else line
 
     def part(self, check: Check) -> str:
         """The lines of one check alone."""

@@ -62,8 +62,8 @@ def _agreeing(found: re.Match[str]) -> str:
 def said(value: Any, language: str = "en") -> str:
     """A value inside a sentence: numbers rounded, names listed.
 
-    >>> said(0.12345678), said(7), said(["a", "b", "c"])
-    ('0.1235', '7', 'a, b and c')
+    >>> said(0.12345678), said(7), said(["a", "b", "c"]), said(["a 1", "b 2"], "ko")
+    ('0.1235', '7', 'a, b and c', 'a 1, b 2')
     """
     if isinstance(value, bool | int | str):
         text = str(value)
@@ -71,7 +71,8 @@ def said(value: Any, language: str = "en") -> str:
         text = f"{value:.4g}"
     elif isinstance(value, list | tuple):
         names = [said(part, language) for part in value]
-        text = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
+        last = ", " if language == "ko" else " and "
+        text = last.join([", ".join(names[:-1]), *names[-1:]]).removeprefix(last)
     else:
         text = str(value)
     # A list that was joined in English.

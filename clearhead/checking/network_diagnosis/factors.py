@@ -110,7 +110,7 @@ class _Judge:
         finding.evidence = {"ratio_of": f"d{roles[0]}", "ratio": "N" if wanted > 1 else "1/N"}
         if whole:
             finding.expected = f"dz2 = {answer.right['dz2'].formula}"
-            finding.yours = "dz2 = y - Y" if wanted > 1 else "dz2 = (y - Y) / N, and divided by N once more"
+            finding.yours = "dz2 = y - Y" if wanted > 1 else "dz2 = (y - Y) / N / N"
         return finding
 
     def _where(self, identity: str, wanted: float, roles: Sequence[str]) -> Site | None:

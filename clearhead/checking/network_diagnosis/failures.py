@@ -97,7 +97,7 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
     if waiting:
         values = {"function": waiting, "line": answer.line_of_function(waiting)}
         verdict.check(name, "not_written", "not_written", values)
-    elif not crash.get("line") or not re.search(NAMES[kind], function, re.I):
+    elif not (crash.get("line") and re.search(NAMES[kind], function, re.I)) or _is_step(kind, function):
         verdict.check(name, "not_checked", "absent")
     elif not crash.get("certain") and (
         not crash.get("sure")
@@ -109,6 +109,11 @@ def _say_missing(answer: NetworkAnswer, verdict: Verdict, kind: str) -> None:
         verdict.check(name, "fail", "crashes", {"message": message})
     else:
         verdict.add(name, _crash(answer, crash["line"], message, function))
+
+
+def _is_step(kind: str, function: str) -> bool:
+    """Whether what was tried as a training is one step of it, as its name says: `train_step`."""
+    return kind == "train" and re.search(NAMES["step"], function, re.I) is not None
 
 
 def _crash(answer: NetworkAnswer, line: int, message: str, function: str) -> Finding:
@@ -139,7 +144,9 @@ def _say_fallen(answer: NetworkAnswer, verdict: Verdict, name: str, data: Mappin
     ):
         verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
     elif not EXPLAIN & {*verdict.ids()}:
-        verdict.add(name, _crash(answer, data["line"], message, name))
+        kind = next(kind for kind, check in CHECKS.items() if check == name)
+        function = answer.functions.get(kind, name)
+        verdict.add(name, _crash(answer, data["line"], message, function))
 
 
 def excuse_missing_modules(answer: NetworkAnswer, verdict: Verdict) -> None:

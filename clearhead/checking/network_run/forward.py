@@ -31,6 +31,9 @@ def find_forward(network: Network) -> None:
         if _find_forward(network, vague=False):
             return
     network.slots.turned = set()
+    if network.learner.crashes.get("forward", {}).get("sure"):
+        network.plan.ways.pop("forward", None)  # What gives but rows is none: one is there, and falls.
+        vague = None
     if vague is not None:
         network.plan.ways["forward"] = vague
     elif "forward" in network.learner.crashes and _takes_one(network):
