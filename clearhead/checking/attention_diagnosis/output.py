@@ -86,7 +86,7 @@ def _explained(
     answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
 ) -> Found | None:
     """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
-    may_be_causal = re.search(_HIDES, answer.lines.text)
+    may_be_causal = answer.understood.get("hides") or re.search(_HIDES, answer.lines.text)
     for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
         found = _explanations(answer, layout, causal, most, only)
         if found:

@@ -53,6 +53,7 @@ class AttentionRun:
         self.send(
             {
                 "part": "understood", "sizes": dict(self.subject.sizes), "inputs": self.subject.inputs,
+                "hides": self.subject.hides,
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),
