@@ -991,10 +991,81 @@ def test_a_mask_that_must_be_given_and_hides_where_it_is_true_is_tried_both_ways
     assert verdict_of(text).checks["output"].status == "pass"
 
 
-def test_what_is_masked_and_not_kept_is_found_at_its_line():
-    text = own(("scores = scores.masked_fill", "scores.masked_fill"))
+@pytest.mark.parametrize("lost", ["scores.masked_fill(mask == 0, -1e9)", "scores + (mask == 0) * -1e9"])
+def test_what_is_masked_and_not_kept_is_found_at_its_line(lost):
+    text = own(("scores = scores.masked_fill(mask == 0, -1e9)", lost))
     finding = next(f for f in verdict_of(text).findings if f.id == "mask_discarded")
-    assert text.split("\n")[finding.line - 1].strip().startswith("scores.masked_fill")
+    assert text.split("\n")[finding.line - 1].strip() == lost
+
+
+OF_HEADS = """\
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    def __init__(self, rows, columns):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(rows, columns))
+
+    def forward(self, x):
+        return x @ self.table
+
+
+class Attention(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.size = d_model // num_heads
+        self.q, self.k, self.v, self.out = (Linear(d_model, d_model) for _ in range(4))
+
+    def attend(self, q, k, v):
+        rows = []
+        for i in range(q.shape[1]):
+            seen = range(i + 1)
+            scores = torch.stack([(q[:, i] * k[:, j]).sum(-1) for j in seen], dim=-1) / self.size**0.5
+            weights = torch.exp(scores) / torch.exp(scores).sum(-1, keepdim=True)
+            rows.append(sum(weights[:, j : j + 1] * v[:, j] for j in seen))
+        return torch.stack(rows, dim=1)
+
+    def forward(self, x):
+        parts = (layer(x).split(self.size, dim=-1) for layer in (self.q, self.k, self.v))
+        return self.out(torch.cat([self.attend(*heads) for heads in zip(*parts)], dim=-1))
+"""
+
+
+def test_what_is_hidden_without_a_word_that_says_so_is_seen():
+    verdict = verdict_of(OF_HEADS)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].detail == "output_right_causal"
+    assert errors(verdict_of(OF_HEADS.replace(" / self.size**0.5", ""))) == ["scale_missing"]
+
+
+def test_a_tensor_that_a_layer_does_not_register_is_named_where_it_is_made():
+    text = OF_HEADS.replace("nn.Parameter(torch.randn(rows, columns))", "torch.randn(rows, columns)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "parameters_unregistered")
+    assert (finding.line, finding.variable) == (8, "self.table")
+
+
+def test_a_bias_that_three_projections_share_is_read():
+    text = own(
+        ("        self.out_proj", "        self.in_proj_bias = nn.Parameter(torch.zeros(3 * d_model))\n        self.out_proj"),
+        ("(d_model, d_model)\n        self.k", "(d_model, d_model, bias=False)\n        self.k"),
+        ("self.k_proj = nn.Linear(d_model, d_model)", "self.k_proj = nn.Linear(d_model, d_model, bias=False)"),
+        ("self.v_proj = nn.Linear(d_model, d_model)", "self.v_proj = nn.Linear(d_model, d_model, bias=False)"),
+        ("        q, k, v = self.split", "        q, k, v = (x + b for x, b in zip((q, k, v), self.in_proj_bias.chunk(3)))\n        q, k, v = self.split"),
+    )  # fmt: skip
+    assert verdict_of(text).checks["output"].status == "pass"
+
+
+def test_scores_that_are_masked_before_they_are_scaled_are_found():
+    text = own(
+        (" / math.sqrt(self.d)", ""),
+        ("        if mask is not None:\n            scores = scores.masked_fill(mask == 0, -1e9)\n",
+         "        T = scores.shape[-1]\n        scores = scores.masked_fill(torch.ones(T, T).triu(1) == 1, -torch.inf)\n"),
+        ("scores.softmax", "(scores / self.d).softmax"),
+    )  # fmt: skip
+    finding = next(f for f in verdict_of(text).findings if f.id == "scale_without_root")
+    assert "(scores / self.d)" in text.split("\n")[finding.line - 1]
 
 
 def test_a_layer_that_is_made_where_it_is_applied_is_never_trained():

@@ -50,6 +50,8 @@ class Places:
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
+        if match is None and name == "scores" and (masked := self._masking()):
+            return masked.site  # They were masked first.
         if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
             function = match.record.site.function
             alike = self._all(self.values[name])
@@ -238,7 +240,7 @@ def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "",
             if shaped := lines.first_own(rf"(?=.*{each}).*({_SHAPED})"):
                 return shaped
     used = [
-        n for n, text in enumerate(lines.all, 1)
+        n for n, text in enumerate(lines.own, 1)
         if n > answer.forward_line and not text.lstrip().startswith("#")
         and re.search(rf"{word}|{_FILL}", text)
     ]  # fmt: skip
