@@ -1978,3 +1978,39 @@ def test_a_forward_pass_of_one_example_does_not_crash():
         "h = np.array([1 / (1 + np.exp(-(self.W1[:, j].dot(x) + self.b1[j]))) for j in range(len(self.b1))])",
     )
     assert errors(verdict_of(text)) == []
+
+
+WEIGHTS_GIVEN = """\
+import torch.nn.functional as F
+
+
+def attention(Q, K, V, mask=None):
+    s = Q @ K.transpose(-2, -1) / Q.size(-1) ** 0.5
+    if mask is not None:
+        s = s.masked_fill(mask == 0, -1e9)
+    return F.softmax(s, dim=-1) @ V
+
+
+def multihead(q, k, v, W_q, W_k, W_v, W_o, num_heads, mask=None):
+    def split(x):
+        return x.view(len(x), -1, num_heads, x.shape[-1] // num_heads).transpose(1, 2)
+
+    out = attention(split(q @ W_q), split(k @ W_k), split(v @ W_v), mask)
+    return out.transpose(1, 2).flatten(2) @ W_o
+"""
+WEIGHTS_MADE = (
+    WEIGHTS_GIVEN.replace("W_q, W_k, W_v, W_o,", "weights,").replace("k @ W_k", 'k @ weights["k"]')
+    .replace("q @ W_q", 'q @ weights["q"]').replace("v @ W_v", 'v @ weights["v"]')
+    .replace("@ W_o", '@ weights["out"]').replace("import torch.nn", "import torch\nimport torch.nn", 1)
+    + "\n\ndef init_weights(d_model):\n"
+    "    return {name: torch.randn(d_model, d_model) for name in ('q', 'k', 'v', 'out')}\n"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [WEIGHTS_GIVEN, WEIGHTS_MADE], ids=["given", "made"])
+def test_an_attention_of_functions_is_checked(text):
+    right = verdict_of(text)
+    assert right.findings == []
+    assert {right.checks[name].status for name in ("parameters", "output", "mask")} == {"pass"}
+    assert errors(verdict_of(text.replace(" / Q.size(-1) ** 0.5", ""))) == ["scale_missing"]
+    assert errors(verdict_of(text.replace("s = s.masked", "s.masked"))) == ["mask_discarded"]

@@ -36,7 +36,11 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     if not hidden and not repeated:
         idle = [name for name, reached in answer.understood["gradient"].items() if not reached]
         values = {"count": len(parameters), "names": listed(idle)}
-        verdict.check("parameters", "pass", "parameters_idle" if idle else "parameters_right", values)
+        if answer.understood.get("bare"):  # Nothing registers the weights of functions.
+            detail = "weights_idle" if idle else "weights_right"
+        else:
+            detail = "parameters_idle" if idle else "parameters_right"
+        verdict.check("parameters", "pass", detail, values)
         return
     stem, lost = _stem((hidden or repeated)[0]), sorted(set(map(_stem, hidden)))
     plain = [name for name, _, owner, known in parameters if not known and not owner]

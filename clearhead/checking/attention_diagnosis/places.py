@@ -224,7 +224,7 @@ def written_line(answer: AttentionAnswer) -> int:
 
 
 _FILL = r"masked_fill|where\("
-_WRITTEN = r"^\s*\w+\[[^:\]]+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
+_WRITTEN = r"^\s*\w+\[[^:\]\"']+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
 _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
