@@ -885,8 +885,12 @@ HEADS_LAST = [
     ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "x.view(x.shape[0], x.shape[1], self.d, self.h).permute(0, 3, 1, 2)"),
     ("(weights @ v).transpose(1, 2)", "(weights @ v).permute(0, 2, 3, 1)"),
 ]  # fmt: skip
+KEYS_TURNED = [
+    ("self.split(k), self.split(v)", "k.view(B, T, self.h, self.d).permute(0, 2, 3, 1), self.split(v)"),
+    ("q @ k.transpose(-2, -1)", "q @ k"),
+]
 WAYS = {
-    "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
+    "keys turned": KEYS_TURNED, "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
     "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST, "heads last": HEADS_LAST,
 }  # fmt: skip
 
@@ -931,6 +935,7 @@ def test_three_projections_in_one_table_are_read():
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
         ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
+        ("keys turned", ("k.view(B, T, self.h, self.d).permute(0, 2, 3, 1)", "k.reshape(B, self.h, self.d, T)"), "split_without_transpose"),
         ("heads last", ("(weights @ v).permute(0, 2, 3, 1).reshape", "(weights @ v).reshape"), "merge_without_transpose"),
     ],
 )  # fmt: skip
