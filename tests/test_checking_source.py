@@ -1042,7 +1042,9 @@ def test_what_is_hidden_without_a_word_that_says_so_is_seen():
     verdict = verdict_of(OF_HEADS)
     assert errors(verdict) == []
     assert verdict.checks["output"].detail == "output_right_causal"
-    assert errors(verdict_of(OF_HEADS.replace(" / self.size**0.5", ""))) == ["scale_missing"]
+    wrong = OF_HEADS.replace(" / self.size**0.5", "")
+    (finding,) = verdict_of(wrong).findings
+    assert (finding.id, wrong.split("\n")[finding.line - 1].strip()[:12]) == ("scale_missing", "scores = tor")
 
 
 def test_a_tensor_that_a_layer_does_not_register_is_named_where_it_is_made():

@@ -47,6 +47,9 @@ class Places:
             if record is not None:
                 line = written_line(self.answer)
                 return _at(line) if line else record.site
+            looped = self._made_for_one_query(self.values["q"] @ self.values["k"].swapaxes(-1, -2))
+            if looped is not None:
+                return looped.record.site
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
@@ -90,7 +93,16 @@ class Places:
         if passed_on and exact:
             return exact[0]
         roughly = (match for form in forms(value) for match in self.records.matches(form, close=SINGLE))
-        return min(exact or roughly, key=lambda match: match.record.order, default=None)
+        first = min(exact or roughly, key=lambda match: match.record.order, default=None)
+        return first or self._made_for_one_query(value, passed_on)
+
+    def _made_for_one_query(self, value: Any, passed_on: bool = False) -> Match | None:
+        """The record at which a loop over queries made the last one's value, or the first one's."""
+        if value.ndim != 4:
+            return None
+        rows = [each for query in (-1, 0) for each in (value[:, :, query], value[0, 0, query])]
+        made = (self.records.made(row, passed_on=passed_on) for row in rows if np.count_nonzero(row) > 1)
+        return next((match for match in made if match is not None), None)
 
     def last(self, name: str) -> Record | None:
         """The last record of a value."""
