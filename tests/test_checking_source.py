@@ -1404,6 +1404,9 @@ def test_what_is_more_than_attention_is_not_called_wrong(more):
 
 def test_what_is_unknown_and_nothing_but_attention_is_said():
     assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
+    text = own(("self.q_proj(query)", "self.q_proj(query * 1.1 + 0.3)"))
+    (finding,) = (f for f in verdict_of(text).findings if f.id == "unknown")
+    assert "self.q_proj(query * 1.1" in text.split("\n")[finding.line - 1]
 
 
 def test_as_many_layers_in_a_list_as_there_are_heads_are_no_heads():

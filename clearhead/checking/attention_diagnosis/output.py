@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import listed
+from clearhead.checking.align import Records, Site, listed
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading
 from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same, nearest
@@ -23,7 +23,7 @@ from clearhead.checking.attention_diagnosis.places import (
     is_filled,
     placed,
 )
-from clearhead.checking.attention_diagnosis.weights import weights_of
+from clearhead.checking.attention_diagnosis.weights import role_of, weights_of
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
@@ -238,8 +238,7 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
     place, values = best
     name = STEPS[place]
     outs = answer.outs()[0]
-    near = records.shaped(values[name].shape)
-    site = near[-1].site if near else None
+    site = _likeliest_site(records, name, values)
     finding = Finding("unknown", name, line=site.line if site else answer.forward_line, values={"name": name})
     finding.variable = site.target if site and site.target != "return" else ""
     finding.expected = answer.formula(name)
@@ -251,6 +250,14 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
     elif not all(np.isfinite(out).all() for out in outs):
         finding.evidence = {"finite": False}
     verdict.add("output", finding)
+
+
+def _likeliest_site(records: Records, name: str, values: Mapping[str, Any]) -> Site | None:
+    """Where a step's value was made, by its name and its shape: the output last, all others first."""
+    near = [record.site for record in records.shaped(values[name].shape) if record.site.kind != "argument"]
+    if name in ("queries", "keys", "values"):
+        near = [site for site in near if role_of(site.target) == name[0]] or near
+    return next(iter(near[::-1] if name == "output" else near), None)
 
 
 def _first_unseen(places: Places) -> int:
