@@ -824,8 +824,12 @@ HEADS_LAST = [
     ("x.view(x.shape[0], x.shape[1], self.h, self.d).transpose(1, 2)", "x.view(x.shape[0], x.shape[1], self.d, self.h).permute(0, 3, 1, 2)"),
     ("(weights @ v).transpose(1, 2)", "(weights @ v).permute(0, 2, 3, 1)"),
 ]  # fmt: skip
+KEYS_TURNED = [
+    ("self.split(k), self.split(v)", "k.view(B, T, self.h, self.d).permute(0, 2, 3, 1), self.split(v)"),
+    ("q @ k.transpose(-2, -1)", "q @ k"),
+]
 WAYS = {
-    "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
+    "keys turned": KEYS_TURNED, "globals": GLOBALS, "fields": UNKNOWN_FIELDS, "context": OPTIONAL_CONTEXT, "tokens first": TOKENS_FIRST,
     "width": FIXED_WIDTH, "einops": EINOPS, "heads first": HEADS_FIRST, "heads last": HEADS_LAST,
 }  # fmt: skip
 
@@ -870,6 +874,7 @@ def test_three_projections_in_one_table_are_read():
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
         ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
+        ("keys turned", ("k.view(B, T, self.h, self.d).permute(0, 2, 3, 1)", "k.reshape(B, self.h, self.d, T)"), "split_without_transpose"),
         ("heads last", ("(weights @ v).permute(0, 2, 3, 1).reshape", "(weights @ v).reshape"), "merge_without_transpose"),
     ],
 )  # fmt: skip
@@ -930,10 +935,83 @@ def test_a_mask_that_must_be_given_and_hides_where_it_is_true_is_tried_both_ways
     assert verdict_of(text).checks["output"].status == "pass"
 
 
-def test_what_is_masked_and_not_kept_is_found_at_its_line():
-    text = own(("scores = scores.masked_fill", "scores.masked_fill"))
+@pytest.mark.parametrize("lost", ["scores.masked_fill(mask == 0, -1e9)", "scores + (mask == 0) * -1e9"])
+def test_what_is_masked_and_not_kept_is_found_at_its_line(lost):
+    text = own(("scores = scores.masked_fill(mask == 0, -1e9)", lost))
     finding = next(f for f in verdict_of(text).findings if f.id == "mask_discarded")
-    assert text.split("\n")[finding.line - 1].strip().startswith("scores.masked_fill")
+    assert text.split("\n")[finding.line - 1].strip() == lost
+
+
+OF_HEADS = """\
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    def __init__(self, rows, columns):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(rows, columns))
+
+    def forward(self, x):
+        return x @ self.table
+
+
+class Attention(nn.Module):
+    def __init__(self, d_model, num_heads):
+        super().__init__()
+        self.size = d_model // num_heads
+        self.q, self.k, self.v, self.out = (Linear(d_model, d_model) for _ in range(4))
+
+    def attend(self, q, k, v):
+        rows = []
+        for i in range(q.shape[1]):
+            seen = range(i + 1)
+            scores = torch.stack([(q[:, i] * k[:, j]).sum(-1) for j in seen], dim=-1) / self.size**0.5
+            weights = torch.exp(scores) / torch.exp(scores).sum(-1, keepdim=True)
+            rows.append(sum(weights[:, j : j + 1] * v[:, j] for j in seen))
+        return torch.stack(rows, dim=1)
+
+    def forward(self, x):
+        parts = (layer(x).split(self.size, dim=-1) for layer in (self.q, self.k, self.v))
+        return self.out(torch.cat([self.attend(*heads) for heads in zip(*parts)], dim=-1))
+"""
+
+
+def test_what_is_hidden_without_a_word_that_says_so_is_seen():
+    verdict = verdict_of(OF_HEADS)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].detail == "output_right_causal"
+    wrong = OF_HEADS.replace(" / self.size**0.5", "")
+    (finding,) = verdict_of(wrong).findings
+    assert (finding.id, wrong.split("\n")[finding.line - 1].strip()[:12]) == ("scale_missing", "scores = tor")
+
+
+def test_a_tensor_that_a_layer_does_not_register_is_named_where_it_is_made():
+    text = OF_HEADS.replace("nn.Parameter(torch.randn(rows, columns))", "torch.randn(rows, columns)")
+    finding = next(f for f in verdict_of(text).findings if f.id == "parameters_unregistered")
+    assert (finding.line, finding.variable) == (8, "self.table")
+
+
+def test_a_bias_that_three_projections_share_is_read():
+    text = own(
+        ("        self.out_proj", "        self.in_proj_bias = nn.Parameter(torch.zeros(3 * d_model))\n        self.out_proj"),
+        ("(d_model, d_model)\n        self.k", "(d_model, d_model, bias=False)\n        self.k"),
+        ("self.k_proj = nn.Linear(d_model, d_model)", "self.k_proj = nn.Linear(d_model, d_model, bias=False)"),
+        ("self.v_proj = nn.Linear(d_model, d_model)", "self.v_proj = nn.Linear(d_model, d_model, bias=False)"),
+        ("        q, k, v = self.split", "        q, k, v = (x + b for x, b in zip((q, k, v), self.in_proj_bias.chunk(3)))\n        q, k, v = self.split"),
+    )  # fmt: skip
+    assert verdict_of(text).checks["output"].status == "pass"
+
+
+def test_scores_that_are_masked_before_they_are_scaled_are_found():
+    text = own(
+        (" / math.sqrt(self.d)", ""),
+        ("        if mask is not None:\n            scores = scores.masked_fill(mask == 0, -1e9)\n",
+         "        T = scores.shape[-1]\n        scores = scores.masked_fill(torch.ones(T, T).triu(1) == 1, -torch.inf)\n"),
+        ("scores.softmax", "(scores / self.d).softmax"),
+    )  # fmt: skip
+    finding = next(f for f in verdict_of(text).findings if f.id == "scale_without_root")
+    assert "(scores / self.d)" in text.split("\n")[finding.line - 1]
 
 
 def test_a_layer_that_is_made_where_it_is_applied_is_never_trained():
@@ -1265,6 +1343,9 @@ def test_what_is_more_than_attention_is_not_called_wrong(more):
 
 def test_what_is_unknown_and_nothing_but_attention_is_said():
     assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
+    text = own(("self.q_proj(query)", "self.q_proj(query * 1.1 + 0.3)"))
+    (finding,) = (f for f in verdict_of(text).findings if f.id == "unknown")
+    assert "self.q_proj(query * 1.1" in text.split("\n")[finding.line - 1]
 
 
 def test_as_many_layers_in_a_list_as_there_are_heads_are_no_heads():
@@ -1893,3 +1974,39 @@ def test_a_forward_pass_of_one_example_does_not_crash():
         "h = np.array([1 / (1 + np.exp(-(self.W1[:, j].dot(x) + self.b1[j]))) for j in range(len(self.b1))])",
     )
     assert errors(verdict_of(text)) == []
+
+
+WEIGHTS_GIVEN = """\
+import torch.nn.functional as F
+
+
+def attention(Q, K, V, mask=None):
+    s = Q @ K.transpose(-2, -1) / Q.size(-1) ** 0.5
+    if mask is not None:
+        s = s.masked_fill(mask == 0, -1e9)
+    return F.softmax(s, dim=-1) @ V
+
+
+def multihead(q, k, v, W_q, W_k, W_v, W_o, num_heads, mask=None):
+    def split(x):
+        return x.view(len(x), -1, num_heads, x.shape[-1] // num_heads).transpose(1, 2)
+
+    out = attention(split(q @ W_q), split(k @ W_k), split(v @ W_v), mask)
+    return out.transpose(1, 2).flatten(2) @ W_o
+"""
+WEIGHTS_MADE = (
+    WEIGHTS_GIVEN.replace("W_q, W_k, W_v, W_o,", "weights,").replace("k @ W_k", 'k @ weights["k"]')
+    .replace("q @ W_q", 'q @ weights["q"]').replace("v @ W_v", 'v @ weights["v"]')
+    .replace("@ W_o", '@ weights["out"]').replace("import torch.nn", "import torch\nimport torch.nn", 1)
+    + "\n\ndef init_weights(d_model):\n"
+    "    return {name: torch.randn(d_model, d_model) for name in ('q', 'k', 'v', 'out')}\n"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [WEIGHTS_GIVEN, WEIGHTS_MADE], ids=["given", "made"])
+def test_an_attention_of_functions_is_checked(text):
+    right = verdict_of(text)
+    assert right.findings == []
+    assert {right.checks[name].status for name in ("parameters", "output", "mask")} == {"pass"}
+    assert errors(verdict_of(text.replace(" / Q.size(-1) ** 0.5", ""))) == ["scale_missing"]
+    assert errors(verdict_of(text.replace("s = s.masked", "s.masked"))) == ["mask_discarded"]

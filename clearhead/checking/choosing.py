@@ -13,7 +13,7 @@ from clearhead.checking.unwritten import is_unwritten
 
 _FEATURES = {
     "product": r"dot|matmul|bmm|einsum|baddbmm|tensordot|inner|add_product",
-    "torch": r"torch",
+    "torch": r"torch(\.\w+)*",
     "softmax": r"softmax|log_softmax|Softmax|masked_softmax|logsumexp",
     "exp": r"exp|expit|tanh|expm1|exp2",
     "ready": r"scaled_dot_product_attention|MultiheadAttention|multi_head_attention_forward",
@@ -26,6 +26,14 @@ _FEATURES = {
 }  # fmt: skip
 
 _KINDS = re.compile(r"forw|feed|backw|backp|grad|loss|cost|train|fit|init\w*_?param|update")
+# Arguments of functions: a weight of attention, or all of them.
+ONE_WEIGHT = (
+    r"(w|b|weights?|bias|kernel)_?(q|k|v|o|qkv|out|query|key|value|output)(_?proj\w*)?"
+    r"|(q|k|v|o|qkv|out|query|key|value|output)(_proj)?_?(w|b|weights?|bias|kernel|mat|matrix)"
+)
+ALL_WEIGHTS = r"w|ws|weights?|weight_dict|params?|param_dict|parameters|p|theta|state(_dict)?"
+_MAKES = r"init|make|create|build|new|random|weight|param"
+
 _NOTHING = "no class and no function was found; check needs an implementation, written as one of them"
 _OTHER = "written for another framework; check takes a network in NumPy, or attention in PyTorch"
 _TORCH = "a network in PyTorch is not checked yet; check takes a network in NumPy, or attention in PyTorch"
@@ -68,6 +76,9 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         _, _, _, kind, name = max(scored)
         return Choice(kind, name, others=_others(top, name, [each[-1] for each in scored]))
     functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
+    if target in ("", "attention") and (attending := _attending(top, functions, only)):
+        makers = (name for name in functions if re.search(_MAKES, name, re.I) and name != attending)
+        return Choice("attention", attending, tuple(makers))
     if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, functions):
         return Choice("two-layer", "", functions)
     if only in functions:
@@ -118,6 +129,21 @@ def _named(node: ast.ClassDef) -> Iterator[ast.Name]:
 def _is_network(top: TopLevel, functions: tuple[str, ...]) -> bool:
     used = features(top.closure(functions))
     return {"product", "exp"} <= used and not {"torch", "keras"} & used
+
+
+def _attending(top: TopLevel, functions: Iterable[str], only: str) -> str:
+    """The function that is attention of several heads, given its weights; "" if there is none."""
+    found: list[tuple[int, str]] = []
+    for name in functions if "torch" in features(top.source.tree.body) else ():
+        node, body = top.all[name][-1], top.closure([name])
+        used = features(body)
+        given = [part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+        has_heads = any(re.search(r"head|^n?h$", argument, re.I) for argument in given)
+        has_weights = any(re.fullmatch(f"{ONE_WEIGHT}|{ALL_WEIGHTS}", each, re.I) for each in given)
+        attends = {"product", "transpose"} <= used and used & {"softmax", "exp"}
+        if only in ("", name) and attends and has_heads and has_weights and "wide" not in used:
+            found.append((len(body), name))
+    return max(found, default=(0, ""))[1]
 
 
 def _is_script(top: TopLevel) -> bool:

@@ -22,8 +22,8 @@ class Program:
     """The implementation that was found: statements to run, and what to say of the rest."""
 
     target: str  # "two-layer", "attention", "" where there is none
-    name: str  # the class; "" for bare functions
-    functions: list[str] = field(default_factory=list)
+    name: str  # the class, or attention's function; "" for a network's functions
+    functions: list[str] = field(default_factory=list)  # of a network, or those that make weights
     body: list[ast.stmt] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     unwritten: dict[str, int] = field(default_factory=dict)
@@ -50,8 +50,9 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     ]
     if program.refusal:
         return program
-    if program.name:
-        methods = {part.name for part in top.all[program.name][-1].body if isinstance(part, ast.FunctionDef)}
+    implementation = top.all[program.name][-1] if program.name else None
+    if isinstance(implementation, ast.ClassDef):
+        methods = {part.name for part in implementation.body if isinstance(part, ast.FunctionDef)}
         program.functions = [
             n for n, nodes in top.all.items() if n in top.own and _takes_model(nodes[-1], methods)
         ]

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_STRING = r'"""(.*?)"""|\'\'\'(.*?)\'\'\''
+
 
 class SourceLines:
     """A file's lines, counted from 1; `where` is the line of each function that takes part.
@@ -17,7 +19,16 @@ class SourceLines:
         self.all: list[str] = found.get("lines", [])
         self.text = "\n".join(self.all)
         own = set(found.get("where", {}).values())
-        self.own = list(_own(self.all, own))  # those of functions that take no part are left empty
+        # Docstrings, and functions that take no part, are left empty.
+        self.own = list(_own(self.all, own, self._strings()))
+
+    def _strings(self) -> set[int]:
+        """The lines on which docstrings and other long strings stand."""
+        found: set[int] = set()
+        for string in re.finditer(_STRING, self.text, re.S):
+            first = self.text.count("\n", 0, string.start()) + 1
+            found.update(range(first, first + string[0].count("\n") + 1))
+        return found
 
     def at(self, number: int) -> str:
         """The text of a line; empty where there is none."""
@@ -74,7 +85,7 @@ class SourceLines:
         [' one', 'Two', 'three.']
         """
         yield from (line.partition("#")[2] for line in self.all if "#" in line)
-        for found in re.finditer(r'"""(.*?)"""|\'\'\'(.*?)\'\'\'', self.text, re.S):
+        for found in re.finditer(_STRING, self.text, re.S):
             yield from (found[1] or found[2] or "").split("\n")
 
 
@@ -86,7 +97,7 @@ def _first(lines: list[str], pattern: str, after: int) -> int:
     return next((n for n, text in enumerate(lines, 1) if n > after and re.search(pattern, text)), 0)
 
 
-def _own(lines: list[str], own: set[int]) -> Iterator[str]:
+def _own(lines: list[str], own: set[int], strings: set[int]) -> Iterator[str]:
     inside, depth = False, 0
     for number, text in enumerate(lines, 1):
         is_within = inside and _depth(text) > depth
@@ -94,4 +105,4 @@ def _own(lines: list[str], own: set[int]) -> Iterator[str]:
             inside, depth = number in own, _depth(text)
         elif re.match(r"\S", text):
             inside = False
-        yield text if inside else ""
+        yield text if inside and number not in strings else ""

@@ -137,7 +137,8 @@ class AttentionAnswer(Answer):
     def forward_line(self) -> int:
         """Where forward is defined."""
         lines = self.understood.get("lines", self.found.get("where", {}))
-        return int(lines.get(f"{self.found.get('class', '')}.forward", 0))
+        name = self.found.get("class", "")
+        return int(lines.get(f"{name}.forward", 0) or lines.get(name, 0))
 
     def layouts(self) -> list[Layout]:
         """The ways to read the parameters, likelier ones first."""

@@ -36,15 +36,21 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     if not hidden and not repeated:
         idle = [name for name, reached in answer.understood["gradient"].items() if not reached]
         values = {"count": len(parameters), "names": listed(idle)}
-        verdict.check("parameters", "pass", "parameters_idle" if idle else "parameters_right", values)
+        if answer.understood.get("bare"):  # Nothing registers the weights of functions.
+            detail = "weights_idle" if idle else "weights_right"
+        else:
+            detail = "parameters_idle" if idle else "parameters_right"
+        verdict.check("parameters", "pass", detail, values)
         return
-    stem = _stem((hidden or repeated)[0])
-    if hidden and any(known and _stem(name) == stem for name, _, _, known in parameters):
-        stem = hidden[0].rpartition(".")[2]  # The module is known, but not all that it has.
+    stem, lost = _stem((hidden or repeated)[0]), sorted(set(map(_stem, hidden)))
+    plain = [name for name, _, owner, known in parameters if not known and not owner]
+    leaf = plain[0].rpartition(".")[2] if plain else ""
+    if leaf and answer.lines.assigned(leaf):  # Whatever has it may be known; the tensor is not.
+        stem, lost = leaf, hidden
     finding = Finding("", line=answer.lines.assigned(stem), variable=f"self.{stem}")
     if hidden:
         finding.id = "parameters_unregistered"
-        finding.values = {"names": listed(sorted(set(map(_stem, hidden))))}
+        finding.values = {"names": listed(lost)}
     elif _is_of_heads(repeated):
         finding.id, finding.step = "projection_shared_by_heads", "queries"
     else:

@@ -118,10 +118,10 @@ def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int
 def is_mask(name: str) -> bool:
     """Whether an argument's name says that it takes a mask; another one may be there for anything.
 
-    >>> is_mask("key_padding_mask"), is_mask("valid_lens"), is_mask("cache")
-    (True, True, False)
+    >>> [is_mask(name) for name in ("key_padding_mask", "valid_lens", "attn_bias", "마스크", "cache")]
+    [True, True, True, True, False]
     """
-    return bool(re.search(r"mask|pad|valid|keep|^m$", name, re.I))
+    return bool(re.search(r"mask|pad|valid|keep|^m$|att(entio)?n_bias|마스크|패딩", name, re.I))
 
 
 def _say_right(

@@ -45,6 +45,12 @@ def split_tokens_first(values: Any, A: Any, K: Any) -> Any:
     return values.swapaxes(0, 1).reshape(B, int(A), T, int(K))
 
 
+def split_keys_turned(values: Any, A: Any, K: Any) -> Any:
+    """Tokens and their heads: read on as heads, their numbers and tokens, as the product wants keys."""
+    B, T, _ = values.shape
+    return values.reshape(B, int(A), int(K), T).swapaxes(-1, -2)
+
+
 def scores_turned(q: Any, k: Any, K: Any) -> Any:
     """Each key asks, and each query is found."""
     return k @ q.swapaxes(-1, -2) / K**0.5
@@ -72,6 +78,8 @@ def reordered_mistakes() -> tuple[Mistake, ...]:
             made += [_like(mistake.step, mistake.id, each) for each in others]
         elif mistake.id == "split_without_transpose":
             made.append(_like(mistake.step, mistake.id, split_tokens_first))
+            if mistake.step.name == "k":
+                made.append(_like(mistake.step, mistake.id, split_keys_turned))
         elif name == "mask_on_queries":
             inputs = ("scores", "turned_alone", "before")
             made.append(_like(mistake.step, mistake.id, weights_of_hidden_queries, inputs=inputs))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Record, Records, listed
+from clearhead.checking.align import Record, Records, Site, listed
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values
 from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same, nearest
@@ -23,7 +23,7 @@ from clearhead.checking.attention_diagnosis.places import (
     is_filled,
     placed,
 )
-from clearhead.checking.attention_diagnosis.weights import weights_of
+from clearhead.checking.attention_diagnosis.weights import role_of, weights_of
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
 from clearhead.mistakes import Mistake, mistakes_of
@@ -86,7 +86,7 @@ def _explained(
     answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
 ) -> Found | None:
     """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
-    may_be_causal = re.search(_HIDES, answer.lines.text)
+    may_be_causal = answer.understood.get("hides") or re.search(_HIDES, answer.lines.text)
     for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
         found = _explanations(answer, layout, causal, most, only)
         if found:
@@ -239,8 +239,7 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
     outs = answer.outs()[0]
     went_on = _gone_on_with(records, values, STEPS[place - 1]) if place else None
     name = STEPS[place - 1] if went_on else STEPS[place]
-    near = [went_on] if went_on else records.shaped(values[name].shape)
-    site = near[-1].site if near else None
+    site = went_on.site if went_on else _likeliest_site(records, name, values)
     finding = Finding("unknown", name, line=site.line if site else answer.forward_line, values={"name": name})
     finding.variable = site.target if site and site.target != "return" else ""
     finding.expected = answer.formula(name)
@@ -251,8 +250,8 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
         finding.evidence = {"unused": listed(unused)}
     elif not all(np.isfinite(out).all() for out in outs):
         finding.evidence = {"finite": False}
-    elif name == "weights" and near and not np.allclose(near[-1].value.sum(axis=-1), 1):
-        finding.evidence = {"weights": float(near[-1].value.sum(axis=-1).flat[0])}
+    elif name == "weights" and (sums := _sums(records, values)) is not None:
+        finding.evidence = {"weights": sums}
     elif _depends_on_places(answer, outs):
         finding.evidence = {"places": True}
     verdict.add("output", finding)
@@ -273,6 +272,21 @@ def _depends_on_places(answer: AttentionAnswer, outs: Sequence[Any]) -> bool:
     if turned is None or re.search(rf"{TRIANGLE}|causal|future", answer.lines.text):
         return False
     return not any(out.shape == turned.shape and np.allclose(out[:, ::-1], turned, atol=1e-8) for out in outs)
+
+
+def _sums(records: Records, values: Values) -> float | None:
+    """What the weights of the first query sum to, if it is not one."""
+    near = records.shaped(values["weights"].shape)
+    sums = near[-1].value.sum(axis=-1) if near else np.ones(1)
+    return None if np.allclose(sums, 1) else float(sums.flat[0])
+
+
+def _likeliest_site(records: Records, name: str, values: Mapping[str, Any]) -> Site | None:
+    """Where a step's value was made, by its name and its shape: the output last, all others first."""
+    near = [record.site for record in records.shaped(values[name].shape) if record.site.kind != "argument"]
+    if name in ("queries", "keys", "values"):
+        near = [site for site in near if role_of(site.target) == name[0]] or near
+    return next(iter(near[::-1] if name == "output" else near), None)
 
 
 def _first_unseen(places: Places) -> int:

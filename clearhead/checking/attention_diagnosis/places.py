@@ -47,9 +47,14 @@ class Places:
             if record is not None:
                 line = written_line(self.answer)
                 return _at(line) if line else record.site
+            looped = self._made_for_one_query(self.values["q"] @ self.values["k"].swapaxes(-1, -2))
+            if looped is not None:
+                return looped.record.site
         match = self.made(self.values[name], passed_on=mistake.id == "softmax_missing")
         if match is None and mistake.id == "split_without_transpose":
             match = self.made(self.values["k"]) or self.made(self.values["v"])
+        if match is None and name == "scores" and (masked := self._masking()):
+            return masked.site  # They were masked first.
         if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
             function = match.record.site.function
             alike = self._all(self.values[name])
@@ -88,7 +93,16 @@ class Places:
         if passed_on and exact:
             return exact[0]
         roughly = (match for form in forms(value) for match in self.records.matches(form, close=SINGLE))
-        return min(exact or roughly, key=lambda match: match.record.order, default=None)
+        first = min(exact or roughly, key=lambda match: match.record.order, default=None)
+        return first or self._made_for_one_query(value, passed_on)
+
+    def _made_for_one_query(self, value: Any, passed_on: bool = False) -> Match | None:
+        """The record at which a loop over queries made the last one's value, or the first one's."""
+        if value.ndim != 4:
+            return None
+        rows = [each for query in (-1, 0) for each in (value[:, :, query], value[0, 0, query])]
+        made = (self.records.made(row, passed_on=passed_on) for row in rows if np.count_nonzero(row) > 1)
+        return next((match for match in made if match is not None), None)
 
     def last(self, name: str) -> Record | None:
         """The last record of a value."""
@@ -222,7 +236,7 @@ def written_line(answer: AttentionAnswer) -> int:
 
 
 _FILL = r"masked_fill|where\("
-_WRITTEN = r"^\s*\w+\[[^:\]]+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
+_WRITTEN = r"^\s*\w+\[[^:\]\"']+\] *= *-?[\w.]+(\(.*\))?\s*(#.*)?$"  # x[~mask] = -1e9
 _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\b"
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
@@ -238,7 +252,7 @@ def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "",
             if shaped := lines.first_own(rf"(?=.*{each}).*({_SHAPED})"):
                 return shaped
     used = [
-        n for n, text in enumerate(lines.all, 1)
+        n for n, text in enumerate(lines.own, 1)
         if n > answer.forward_line and not text.lstrip().startswith("#")
         and re.search(rf"{word}|{_FILL}", text)
     ]  # fmt: skip

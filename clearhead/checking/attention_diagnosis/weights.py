@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from clearhead.checking import probes
 
 Row = Sequence[Any]  # of a parameter: its name, shape, the kind of its owner, and whether the module knows it
 
 _FUSED = r"qkv|kqv|vqk|qvk|kvq|vkq|c_attn|in_proj"
-_WORDS = {"q": "quer", "k": "key", "v": "val"}
+_WORDS = {"q": "quer|쿼리|질의", "k": "key|키", "v": "val|밸류|값"}
 _LETTER = (
     r"^(w|fc|to|lin|linear|proj|b|in|mat|weight|attn|head)?([qkvo])(s|proj|lin|linear|w|net|map|out|m)?$"
 )
@@ -28,6 +30,7 @@ class Weight:
     role: str = ""
     bias: list[int] = field(default_factory=list)
     bias_shape: tuple[int, ...] = ()
+    third: int | None = None  # which one of a bias that three projections share
 
     def matrices(self, seed: int) -> list[Any]:
         """What the probe put in."""
@@ -35,7 +38,8 @@ class Weight:
 
     def biases(self, seed: int) -> list[Any]:
         """The same of the bias; none where there is none."""
-        return [probes.parameter(seed, place, self.bias_shape) for place in self.bias]
+        whole = [probes.parameter(seed, place, self.bias_shape) for place in self.bias]
+        return whole if self.third is None else [np.split(bias, 3)[self.third] for bias in whole]
 
 
 def role_of(name: str) -> str:
@@ -43,13 +47,15 @@ def role_of(name: str) -> str:
 
     >>> [role_of(name) for name in ("W_q.weight", "qkv.weight", "k_proj.bias", "linears.0.weight", "o.bias")]
     ['q', 'fused', 'k', '', 'o']
+    >>> [role_of(name) for name in ("쿼리층.weight", "키", "밸류")]
+    ['q', 'k', 'v']
     """
     plain = re.sub(r"(^|[._])(weight|bias|w|b)$", "", re.sub(r"\.\d+", "", name))
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", plain or name).lower()
     if re.search(_FUSED, plain):
         return "fused"
     for role, word in _WORDS.items():
-        if word in plain:
+        if re.search(word, plain):
             return role
     for token in re.split(r"[._]|\d+", plain):
         if found := re.match(_LETTER, token):
@@ -75,9 +81,19 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
     weights.sort(key=lambda weight: weight.places[0])
     for name, places, shape in biases:
         owner = _owner(name, places, weights)
-        if owner is not None:
+        if role_of(name) == "fused" and len(sharing := _sharing(shape, weights)) == len(_WORDS):
+            for third, weight in enumerate(sharing):
+                weight.bias, weight.bias_shape, weight.third = places, shape, third
+        elif owner is not None:
             owner.bias, owner.bias_shape = places, shape
     return weights
+
+
+def _sharing(shape: tuple[int, ...], weights: Sequence[Weight]) -> list[Weight]:
+    """The projections of queries, keys and values that may have a third each of a bias of some shape."""
+    by_role = {weight.role: weight for weight in weights if not weight.bias}
+    found = [by_role[role] for role in _WORDS if role in by_role]
+    return [weight for weight in found if len(shape) == 1 and 3 * weight.shape[0] == shape[0]]
 
 
 def _is_bias(parameter: Row, M: int) -> bool:

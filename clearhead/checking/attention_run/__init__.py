@@ -4,7 +4,9 @@ Runs inside the sandbox, where torch is loaded already. It knows no right value.
 """
 
 import contextlib
+from typing import Any
 
+from clearhead.checking.attention_run.bare import as_module
 from clearhead.checking.attention_run.dropped import dropped
 from clearhead.checking.attention_run.observing import Observing, Send
 from clearhead.checking.attention_run.parameters import repeated
@@ -30,6 +32,12 @@ class AttentionRun:
             self.recorded = Loaded(program, source, modules, self.recorder)
         for loaded in (self.plain, self.recorded):
             stand_in(loaded.names, loaded.missing)
+            if self._is_function(loaded.names.get(program.name)):
+                makers = [loaded.names[name] for name in program.functions if name in loaded.names]
+                loaded.names[program.name] = as_module(loaded.names[program.name], makers)
+
+    def _is_function(self, implementation: Any) -> bool:
+        return callable(implementation) and not isinstance(implementation, type)
 
     def run(self) -> None:
         """Find out, then observe; each part is sent as soon as it is there."""
@@ -53,6 +61,7 @@ class AttentionRun:
         self.send(
             {
                 "part": "understood", "sizes": dict(self.subject.sizes), "inputs": self.subject.inputs,
+                "hides": self.subject.hides, "bare": self.program.name in self.plain.defined,
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),

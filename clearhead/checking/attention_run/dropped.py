@@ -17,6 +17,8 @@ def dropped(body: Sequence[ast.stmt]) -> list[int]:
 
     >>> dropped(ast.parse("s.masked_fill(m, 0)\\ns.masked_fill_(m, 0)\\ns = s.masked_fill(m, 0)").body)
     [1]
+    >>> dropped(ast.parse("s + m\\ns += m").body)
+    [1]
     >>> dropped(ast.parse("def f(x, mask=None): pass\\ny = f(x)\\nz = f(x, m)").body)
     [2]
     """
@@ -25,7 +27,9 @@ def dropped(body: Sequence[ast.stmt]) -> list[int]:
 
 def _thrown_away(body: Iterable[ast.stmt]) -> Iterator[int]:
     for node in (part for statement in body for part in ast.walk(statement)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.BinOp):
+            yield node.lineno  # Whatever it adds, nothing has it.
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             is_masking = re.search("mask|where", ast.unparse(node.value))
             if is_masking and not re.fullmatch(_KEEPS, _called(node.value)):
                 yield node.lineno

@@ -50,7 +50,9 @@ def repeated(module: Any) -> list[str]:
 
 
 def _own(module: Any) -> list[tuple[Any, str]]:
-    return [(p, type(module).__name__) for p in module._parameters.values() if p is not None]
+    # A class of the learner's own may have the same name, and hold its weights the other way round.
+    kind = "Linear" if isinstance(module, sys.modules["torch"].nn.Linear) else "module"
+    return [(p, kind) for p in module._parameters.values() if p is not None]
 
 
 def _inside(thing: Any, path: str, depth: int, model_dim: int, num_tokens: int) -> Iterator[Parameter]:

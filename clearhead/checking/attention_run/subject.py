@@ -41,6 +41,7 @@ class AttentionSubject:
         self.flags: dict[str, bool] = {}  # of forward's arguments
         self.open_mask: tuple[str, str, bool] | None = None  # the kind that hides nothing
         self.tokens_first = False  # tokens, then the sequences of a batch, as in older code
+        self.hides = False  # some token from some other, without a mask being given
 
     @property
     def mask_arguments(self) -> list[str]:
@@ -201,9 +202,10 @@ class AttentionSubject:
             functional.dropout = kept
 
     def find_order(self, loaded: Loaded) -> None:
-        """Find out whether tokens come before the sequences of a batch: which vectors one token reaches."""
+        """Find out which vectors a token reaches: whether tokens come first, whether some are hidden."""
         module, given = self.ready(loaded, probes.SEEDS[0]), self.given("self", probes.SEEDS[0])
         within = across = whole = False
+        reached: list[tuple[int, int]] = []  # how many vectors, in the row and in the column
         for row, column in ((0, 0), (-1, -1)):
             other = {role: x.clone() for role, x in given.items()}
             for x in other.values():
@@ -215,10 +217,12 @@ class AttentionSubject:
             rest = changed[row, :-1] if column else changed[row, 1:]
             within, whole = within or bool(rest.any()), whole or bool(rest.all())
             across = across or bool(changed[:, column].any())
+            reached.append((int(changed[row].sum()), int(changed[:, column].sum())))
         if across == within or not (across or whole):
             self.tokens_first = bool(re.search(_TOKENS_FIRST, loaded.source.text))
         else:
             self.tokens_first = across
+        self.hides = any(counts[self.tokens_first] < self.sizes["T"] - 1 for counts in reached)
 
     # What comes out
 
