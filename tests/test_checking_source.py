@@ -1907,3 +1907,58 @@ def test_a_forward_pass_of_one_example_does_not_crash():
         "h = np.array([1 / (1 + np.exp(-(self.W1[:, j].dot(x) + self.b1[j]))) for j in range(len(self.b1))])",
     )
     assert errors(verdict_of(text)) == []
+
+
+SETTLED = """\
+from dataclasses import dataclass
+
+
+@dataclass
+class Settings:
+    inputs: int
+    hidden: int
+    outputs: int
+    lr0: float = 0.1
+    batch: int = 7
+    patience: int = 5
+
+
+""" + NETWORK.replace("n_in, n_hidden, n_out):", "settings: Settings):").replace(
+    "        self.W1 =",
+    """        self.settings = settings
+        n_in, n_hidden, n_out = settings.inputs, settings.hidden, settings.outputs
+        self.W1 =""",
+).replace("\n\ndef sigmoid", '''
+    def step(self, X, Y, rate):
+        gradients = self.backward(X, Y, self.forward(X))
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - rate * gradients[name])
+
+    def fit(self, X, Y, X_val, Y_val, epochs):
+        best, waited = np.inf, 0
+        for epoch in range(epochs):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), self.settings.batch):
+                rows = order[start:start + self.settings.batch]
+                self.step(X[rows], Y[rows], self.settings.lr0 / (1 + epoch))
+            loss = -np.mean(np.sum(Y_val * np.log(self.forward(X_val) + 1e-9), axis=1))
+            waited = 0 if loss < best else waited + 1
+            best = min(best, loss)
+            if waited >= self.settings.patience:
+                break
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_settings_in_a_dataclass_of_the_file_are_its_own_with_our_numbers():
+    assert errors(verdict_of(SETTLED)) == []
+    natural = verdict_of(SETTLED.replace("np.random.permutation(len(X))", "np.arange(len(X))"))
+    assert [finding.id for finding in natural.findings] == ["train_without_shuffling"]
+
+
+def test_a_batch_size_that_is_fixed_in_the_code_does_not_shorten_training():
+    fixed = SETTLED.replace("self.settings.batch", "7").replace(
+        "waited >= self.settings.patience", "epoch == 1"
+    )
+    assert errors(verdict_of(fixed)) == []

@@ -58,7 +58,7 @@ NETWORK = [
     ("W2", r"w_?2|w_?(o|ho|hy|out|output)|weights?_?2|weights_(hidden_)?output"),
     ("b2", r"b_?2|b_?o(ut)?|bias_?2|bias_output"),
     ("params", r"params?|parameters?|weights|theta|model|net|network|w|nn|state"),
-    ("lr", r"(initial_?)?(learn\w*_?rate|lr)(_?init)?|alpha|eta|step(_?size)?|rate|l_?rate|epsilon"),
+    ("lr", r"(initial_?)?(learn\w*_?rate|lr)(_?(init|0))?|alpha|eta|step(_?size)?|rate|l_?rate|epsilon"),
     ("epochs", r"(n|num|number_of|max|no|nb|total)?_?(epochs?|iter\w*|steps?|passes)"),
     ("batch", r"size|(mini_?)?batch(_?size)?|bs|b_?size|minibatch_?size|size_of_batch"),
     ("reg", r"reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay|wd|lamda"),

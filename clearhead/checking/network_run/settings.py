@@ -1,5 +1,6 @@
 """Numbers that an instance keeps for itself, such as its learning rate, and the probe's in their place."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from clearhead.checking.subject import Configuration
 _NAMES = {
     "reg": r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)",
     "epochs": r"_*(n|num|max)?_?(epochs?|iter\w*)",
-    "batch": r"_*(mini_?)?batch_?size",
+    "batch": r"_*(mini_?)?batch(_?size)?|bs",
 }
 
 
@@ -33,8 +34,10 @@ def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
             if isinstance(value, Configuration) and role == "reg":
                 value.strengthen(number)
                 found = True
+            elif dataclasses.is_dataclass(value):
+                found |= set_numbers(value, kept, **{role: number})
             elif _is_number(value, role) and (known == role if known else _says(key, role)):
-                setattr(thing, key, number)
+                object.__setattr__(thing, key, number)  # It may be frozen.
                 found = True
     return found
 
