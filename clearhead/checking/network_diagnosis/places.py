@@ -82,5 +82,5 @@ def _written(answer: NetworkAnswer, reading: Reading, formula: str, kinds: Seque
         match = records.find(known[name], scaled=True)
         if match is not None and match.record.site.target in ("", "return", own):
             inner = answer.right[name].formula
-            formula = re.sub(rf"\b{name}\b", inner if formula == name else f"({inner})", formula)
+            formula = re.sub(rf"\({name}\)|\b{name}\b", inner if formula == name else f"({inner})", formula)
     return formula
