@@ -13,6 +13,7 @@ from clearhead.checking.flows import Origin, calls_in
 from clearhead.checking.network_run.script import Script
 from clearhead.checking.recorder import Recorder
 from clearhead.checking.source import read
+from clearhead.checking.wording import Wording
 
 NETWORK = '''\
 import numpy as np
@@ -1962,3 +1963,35 @@ def test_a_batch_size_that_is_fixed_in_the_code_does_not_shorten_training():
         "waited >= self.settings.patience", "epoch == 1"
     )
     assert errors(verdict_of(fixed)) == []
+
+
+SQUASHED = NETWORK.replace("self.h = sigmoid(", "self.h = np.tanh(").replace(
+    "self.h * (1 - self.h)", "(1 - self.h**2)"
+)
+
+
+@pytest.mark.parametrize(
+    ("slope", "mistake"),
+    [
+        ("(1 - np.tanh(self.h)**2)", "slope_of_activated_value"),
+        ("(1 - self.h**2) ** 2", "slope_applied_twice"),
+        ("1", "slope_forgotten"),
+    ],
+)
+def test_a_wrong_slope_of_tanh_is_named_and_cured_as_one_of_tanh(slope, mistake):
+    verdict = verdict_of(SQUASHED.replace("(1 - self.h**2)", slope))
+    finding = next(finding for finding in verdict.findings if finding.severity == "error")
+    assert errors(verdict) == [mistake]
+    said = [Wording("en").level(mistake, level, finding.values) for level in ("what", "how")]
+    assert "1 - h²" in said[1]
+    assert "σ" not in "".join(said)
+
+
+def test_a_slope_of_a_missing_activation_is_no_mistake_of_its_own():
+    verdict = verdict_of(SQUASHED.replace("np.tanh(X @ self.W1 + self.b1)", "X @ self.W1 + self.b1"))
+    assert errors(verdict) == ["hidden_without_activation"]
+
+
+def test_a_step_that_is_written_out_has_no_second_brackets():
+    finding = next(f for f in verdict_of(SQUASHED).findings if f.id == "another_activation")
+    assert (finding.yours, finding.expected) == ("h = tanh(X W1 + b1)", "h = σ(X W1 + b1)")

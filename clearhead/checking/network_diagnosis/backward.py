@@ -12,6 +12,7 @@ from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import AXES, FORWARD, ROLES, NetworkAnswer, Reading, any_of
 from clearhead.checking.network_diagnosis.factors import judge_factors
+from clearhead.checking.network_diagnosis.forward import ACTIVATIONS
 from clearhead.checking.network_diagnosis.gradients import (
     Gradients,
     consistent,
@@ -32,6 +33,13 @@ REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
 _OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
+_OF_A_SLOPE = (
+    "slope_forgotten",
+    "slope_of_activated_value",
+    "slope_applied_twice",
+    "bias_gradient_before_slope",
+)
+_SLOPES = {"tanh": "1 - h²", "relu": "[z1 > 0]"}
 CHAINS = {
     "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
     "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
@@ -261,10 +269,19 @@ class _Judge:
             others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
             finding.id, finding.line = "slope_of_another_activation", line
         finding.alternatives = sorted(others - {finding.id})
+        if finding.id in _OF_A_SLOPE:
+            finding.values |= self._activation()
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds)
             finding = at(finding, site) if site is not None else finding
         return finding
+
+    def _activation(self) -> dict[str, str]:
+        """The learner's own activation and its slope, where it is another one than σ."""
+        assert self.reading.forward is not None
+        other = self.reading.forward.mistakes.get("h")
+        kind = other.step.function.__name__.partition("another_activation__")[2] if other else ""
+        return {"activation": ACTIVATIONS[kind], "slope": _SLOPES[kind]} if kind else {}
 
     def _slope_of_relu(self, line: int) -> int:
         """The line that takes the slope of ReLU: a finding's, or one that sets to 0 what is not above."""

@@ -14,7 +14,7 @@ from clearhead.checking.network_diagnosis.places import at, made_at, placed
 from clearhead.checking.search import Explanation, close, explanations
 
 KINDS = ("forward", "loss", "backward", "step", "once")  # where the values of a forward pass may be made
-_ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
+ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU"}
 _ONE_AT_A_TIME = "softmax_over_batch"  # over all that it is given, where that is one example
 
 
@@ -144,7 +144,7 @@ def _say(
         verdict.add("forward", finding)
     errors = [float(np.abs(out - known[name]).max()) for out in outs for name in ("y", "z2")]
     other = mistakes["h"].step.function.__name__ if "h" in mistakes else ""
-    activation = _ACTIVATIONS.get(other.partition("another_activation__")[2], "σ")
+    activation = ACTIVATIONS.get(other.partition("another_activation__")[2], "σ")
     values = {"activation": activation, "error": f"{max(min(errors), 1e-16):.0e}"}
     verdict.check("forward", "pass", "forward_right", values)
 
