@@ -1995,3 +1995,58 @@ def test_a_slope_of_a_missing_activation_is_no_mistake_of_its_own():
 def test_a_step_that_is_written_out_has_no_second_brackets():
     finding = next(f for f in verdict_of(SQUASHED).findings if f.id == "another_activation")
     assert (finding.yours, finding.expected) == ("h = tanh(X W1 + b1)", "h = σ(X W1 + b1)")
+
+
+BASED = NETWORK.replace("class Net:", '''\
+class Trained:
+    def __init__(self, learning_rate=0.1, momentum=0.9, max_iter=50):
+        self.learning_rate, self.momentum, self.max_iter = learning_rate, momentum, max_iter
+
+    def fit(self, X, Y):
+        self.build(X.shape[1], Y.shape[1])
+        velocity = {name: 0 for name in ("W1", "b1", "W2", "b2")}
+        for _ in range(self.max_iter):
+            gradients = self.backward(X, Y, self.forward(X))
+            for name in velocity:
+                velocity[name] = self.momentum * velocity[name] - self.learning_rate * gradients[name]
+                setattr(self, name, getattr(self, name) + velocity[name])
+
+
+class Net(Trained):''').replace(
+    "def __init__(self, n_in, n_hidden, n_out):",
+    """def __init__(self, n_hidden, **settings):
+        super().__init__(**settings)
+        self.n_hidden = n_hidden
+
+    def build(self, n_in, n_out):
+        n_hidden = self.n_hidden""",
+)  # fmt: skip
+
+
+def test_a_rate_that_a_base_class_keeps_is_ours():
+    assert errors(verdict_of(BASED)) == []
+    up = BASED.replace("- self.learning_rate * gradients", "+ self.learning_rate * gradients")
+    assert errors(verdict_of(up)) == ["update_ascends"]
+
+
+OPTIMIZED = NETWORK.replace("\n\ndef sigmoid", '''
+def optimize(net, X, Y, max_steps=1000, batch_size=32):
+    losses = []
+    for i in range(max_steps):
+        rows = np.random.permutation(len(X))[:batch_size]
+        y = net.forward(X[rows])
+        losses.append(-np.mean(np.log(y[Y[rows] == 1])))
+        gradients = net.backward(X[rows], Y[rows], y)
+        lr = 0.1 if i < max_steps * 0.75 else 0.01
+        for name in gradients:
+            setattr(net, name, getattr(net, name) - lr * gradients[name])
+    return losses
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_what_is_told_how_many_steps_to_make_trains_whatever_it_is_called():
+    assert verdict_of(OPTIMIZED).checks["train"].status == "pass"
+    early = OPTIMIZED.replace("    return losses", "        return losses")
+    assert errors(verdict_of(early)) == ["train_returns_early"]

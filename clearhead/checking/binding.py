@@ -109,7 +109,16 @@ def strengths(names: Iterable[str]) -> set[str]:
     """
     rates = {name for name in names if role_of(name) == "lr"}
     vague = {name for name in rates if name.strip("_").lower() == "alpha"}
-    return vague if any(re.search("rate|lr|eta", name, re.I) for name in rates - vague) else set()
+    return vague if any(map(names_rate, rates - vague)) else set()
+
+
+def names_rate(name: str) -> bool:
+    """Whether a name can be nothing but a learning rate's.
+
+    >>> names_rate("learning_rate"), names_rate("alpha")
+    (True, False)
+    """
+    return role_of(name) == "lr" and re.search("rate|lr|eta", name, re.I) is not None
 
 
 class Argument:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clearhead.checking.binding import role_of, strengths
+from clearhead.checking.binding import names_rate, role_of, strengths
 from clearhead.checking.subject import Configuration
 
 _NAMES = {
@@ -18,7 +18,8 @@ _NAMES = {
 def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
     """Give an instance's own numbers, by their roles, other values; whether it has any.
 
-    Attributes are known by their names, or by the role that they are `kept` for.
+    Attributes are known by the role that they are `kept` for, or by their names; a name that says the rate is
+    believed, as a rate that is added once looks like the strength of a penalty.
 
     >>> from types import SimpleNamespace
     >>> thing = SimpleNamespace(learning_rate=0.1, layers=2)
@@ -29,7 +30,7 @@ def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
     held = dict(getattr(thing, "__dict__", {}))
     pulling = strengths(held)
     for key, value in held.items():
-        known = "reg" if key in pulling else kept.get(key)
+        known = "reg" if key in pulling else "lr" if names_rate(key) else kept.get(key)
         for role, number in numbers.items():
             if isinstance(value, Configuration) and role == "reg":
                 value.strengthen(number)
