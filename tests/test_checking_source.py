@@ -2050,3 +2050,31 @@ def test_what_is_told_how_many_steps_to_make_trains_whatever_it_is_called():
     assert verdict_of(OPTIMIZED).checks["train"].status == "pass"
     early = OPTIMIZED.replace("    return losses", "        return losses")
     assert errors(verdict_of(early)) == ["train_returns_early"]
+
+
+STEPPING = NETWORK.replace("\n\ndef sigmoid", '''
+    def train_step(self, X, Y, lr):
+        y = self.forward(X)
+        loss = cost_of(y, Y)
+        gradients = self.backward(X, Y, y)
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - lr * gradients[name])
+        return loss
+
+
+class Cost:
+    def __call__(self, y, Y):
+        return -np.mean(np.sum(Y * np.log(y + 1e-9), axis=1))
+
+
+cost_of = Cost()
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_the_loss_that_an_update_returns_is_judged_where_nothing_else_makes_it():
+    assert verdict_of(STEPPING).checks["compute_loss"].status == "pass"
+    assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "np.mean(np.sum("))) == ["loss_sign"]
+    # Whoever sums here may divide later.
+    assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "-np.sum(np.sum("))) == []
