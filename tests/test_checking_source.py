@@ -2078,3 +2078,46 @@ def test_the_loss_that_an_update_returns_is_judged_where_nothing_else_makes_it()
     assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "np.mean(np.sum("))) == ["loss_sign"]
     # Whoever sums here may divide later.
     assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "-np.sum(np.sum("))) == []
+
+
+COLUMNS = '''\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_hidden, n_in) / np.sqrt(n_in)
+        self.b1 = np.zeros((n_hidden, 1))
+        self.W2 = np.random.randn(n_out, n_hidden) / np.sqrt(n_hidden)
+        self.b2 = np.zeros((n_out, 1))
+
+    @staticmethod
+    def cost(A, Y):
+        """Averaged."""
+        return -np.mean(Y * np.log(A + 1e-8))
+
+    def forward(self, X):
+        h = np.maximum(0, self.W1 @ X + self.b1)
+        z2 = self.W2 @ h + self.b2
+        powers = np.exp(z2 - z2.max(axis=0))
+        return powers / powers.sum(axis=0), h
+
+    def backward(self, X, Y):
+        A, h = self.forward(X)
+        d2 = (A - Y) / X.shape[1]
+        d1 = self.W2.T @ d2 * (h > 0)
+        return d1 @ X.T, d1.sum(axis=1, keepdims=True), d2 @ h.T, d2.sum(axis=1, keepdims=True)
+
+    def train(self, X, Y, epochs, lr):
+        for _ in range(epochs):
+            A, h = self.forward(X)
+            print(self.cost(A, Y))
+            dW1, db1, dW2, db2 = self.backward(X, Y)
+            self.W1, self.b1 = self.W1 - lr * dW1, self.b1 - lr * db1
+            self.W2, self.b2 = self.W2 - lr * dW2, self.b2 - lr * db2
+'''
+
+
+def test_a_wrong_loss_is_said_at_its_line_whatever_it_was_called_with_first():
+    finding = next(f for f in verdict_of(COLUMNS).findings if f.severity == "error")
+    assert (finding.id, finding.line) == ("loss_averaged_over_classes", 14)

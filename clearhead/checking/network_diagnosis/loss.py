@@ -87,11 +87,20 @@ def _fits(step: Step, numbers: Sequence[float], inputs: Sequence[Values]) -> boo
 
 def _finding(answer: NetworkAnswer, mistake: Mistake, kind: str, number: float, inputs: Values) -> Finding:
     right, wrong = answer.right["loss"], mistake.step
-    scalars = (r for r in answer.records(kind).all if r.value.ndim == 0)
-    made = next((r.site for r in scalars if abs(float(r.value) - number) <= 1e-12 * abs(number)), None)
+    # What was recorded is the first way in which it was called, which may have made another number.
+    recorded = _number(*answer.observed(kind, probes.SEEDS[0])[0])
+    scalars = [r for r in answer.records(kind).all if r.value.ndim == 0]
+    made = next(
+        (r.site for n in (number, recorded) if n is not None for r in scalars if _equal(float(r.value), n)),
+        None,
+    )
     finding = at(Finding(mistake.id, "loss"), made, answer.line_of(kind))
     finding.yours, finding.expected = f"loss = {wrong.formula}", f"loss = {right.formula}"
     finding.evidence = {"value": "loss", "digits": digits(np.asarray(number), wrong.evaluate(inputs))}
     expected = float(right.evaluate(inputs))
     finding.shown = {"name": "loss", "expected": expected, "actual": number, "input": inputs["y"]}
     return finding
+
+
+def _equal(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-12 * abs(other)
