@@ -2121,3 +2121,48 @@ class Net:
 def test_a_wrong_loss_is_said_at_its_line_whatever_it_was_called_with_first():
     finding = next(f for f in verdict_of(COLUMNS).findings if f.severity == "error")
     assert (finding.id, finding.line) == ("loss_averaged_over_classes", 14)
+
+
+FLIPPED = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)").replace(
+    "randn(n_hidden, n_out)", "randn(n_out, n_hidden)"
+).replace(
+    "self.h = sigmoid(X @ self.W1 + self.b1)", "z1 = X @ self.W1.T + self.b1\n        self.h = sigmoid(z1)"
+).replace("self.W2 + self.b2", "self.W2.T + self.b2").replace(
+    "d2 @ self.W2.T", "d2 @ self.W2"
+).replace('"W1": X.T @ d1', '"W1": d1.T @ X').replace('"W2": self.h.T @ d2', '"W2": d2.T @ self.h').replace(
+    "\n\ndef sigmoid", '''
+def train(model, X, Y, epochs=20, batch_size=4, lr=0.1):
+    for _ in range(epochs):
+        for start in range(0, len(X), batch_size):
+            rows = np.random.permutation(len(X))[:batch_size]
+            gradients = model.backward(X[rows], Y[rows], model.forward(X[rows]))
+            for name in gradients:
+                setattr(model, name, getattr(model, name) - lr * gradients[name])
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_weights_that_fit_only_where_all_sizes_are_alike_have_a_wrong_shape():
+    assert errors(verdict_of(FLIPPED)) == []
+    verdict = verdict_of(FLIPPED.replace("randn(n_out, n_hidden)", "randn(n_hidden, n_out)"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("init_shape_wrong", 8)]
+
+
+def test_a_weight_in_a_dictionary_is_where_its_key_is():
+    held = re.sub(r"self\.(W\d)\b", r'self.p["layer.\1"]', FLIPPED).replace(
+        '        self.p["layer.W1"] =', '        self.p = {}\n        self.p["layer.W1"] ='
+    )
+    verdict = verdict_of(held.replace("randn(n_out, n_hidden)", "randn(n_hidden, n_out)"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("init_shape_wrong", 9)]
+
+
+ADDED_IN_PLACE = NETWORK.replace("        d2 = (y - Y) / len(X)", """\
+        d2 = y.copy()
+        np.add.at(d2, (np.arange(len(X)), Y.argmax(axis=1)), -1)""")  # fmt: skip
+
+
+def test_a_gradient_that_is_not_averaged_is_said_where_it_is_made():
+    finding = next(f for f in verdict_of(ADDED_IN_PLACE).findings if f.id == "gradient_not_averaged")
+    lines = ADDED_IN_PLACE.splitlines()
+    assert "self.h.T @ d2" in lines[finding.line - 1]

@@ -49,11 +49,19 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     elif _are_of_asked_sizes(crash.get("shapes", ())):
         finding = Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]})
         finding.variable = next(str(path) for path, shape in crash["shapes"] if _is_weight(shape))
-        patterns = given("".join(re.findall(r"[^\W\d]\w*", finding.variable)[-1:]))
+        names = re.findall(r"'([^']+)'\]$", finding.variable) or re.findall(r"[^\W\d]\w*", finding.variable)
+        patterns = given(re.escape("".join(names[-1:])))
         finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
         verdict.add(name, finding)
     elif crash:
         verdict.check(name, "not_checked", "not_understood")
+
+
+def fits_only_where_sizes_are_alike(answer: NetworkAnswer) -> bool:
+    """Whether weights of the sizes asked for do not fit, and training ran only with sizes that are alike."""
+    sizes = answer.part("whole")[0].get("sizes", {})
+    shapes = answer.part("crash")[0].get("shapes", ())
+    return len({sizes.get(letter) for letter in "DHC"}) < len("DHC") and _are_of_asked_sizes(shapes)
 
 
 def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:
