@@ -2166,3 +2166,23 @@ def test_a_gradient_that_is_not_averaged_is_said_where_it_is_made():
     finding = next(f for f in verdict_of(ADDED_IN_PLACE).findings if f.id == "gradient_not_averaged")
     lines = ADDED_IN_PLACE.splitlines()
     assert "self.h.T @ d2" in lines[finding.line - 1]
+
+
+ADAPTIVE = NETWORK.replace("\n\ndef sigmoid", '''
+    def train(self, X, Y, epochs, lr):
+        mean, square = {}, {}
+        for step in range(1, epochs + 1):
+            gradients = self.backward(X, Y, self.forward(X))
+            for name, gradient in gradients.items():
+                mean[name] = 0.9 * mean.get(name, 0) + 0.1 * gradient
+                square[name] = 0.999 * square.get(name, 0) + 0.001 * gradient**2
+                scaled = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
+                setattr(self, name, getattr(self, name) - lr * scaled)
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_an_update_by_adam_that_climbs_is_seen_by_its_signs():
+    assert errors(verdict_of(ADAPTIVE)) == []
+    assert errors(verdict_of(ADAPTIVE.replace("- lr * scaled", "+ lr * scaled"))) == ["update_ascends"]
