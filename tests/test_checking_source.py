@@ -2186,3 +2186,10 @@ def sigmoid''')  # fmt: skip
 def test_an_update_by_adam_that_climbs_is_seen_by_its_signs():
     assert errors(verdict_of(ADAPTIVE)) == []
     assert errors(verdict_of(ADAPTIVE.replace("- lr * scaled", "+ lr * scaled"))) == ["update_ascends"]
+
+
+def test_samples_of_more_examples_than_there_are_do_not_shorten_training():
+    sampled = OPTIMIZED.replace("batch_size=32", "many=32").replace(
+        "np.random.permutation(len(X))[:batch_size]", "np.random.randint(0, len(X), many)"
+    )
+    assert errors(verdict_of(sampled)) == []
