@@ -328,3 +328,8 @@ def test_the_start_of_he_is_right_for_relu_and_no_other():
     assert verdict.checks["initialize_parameters"].detail == "init_he"
     assert verdict.checks["forward"].values["activation"] == "ReLU"
     assert errors(verdict) == []
+
+
+def test_names_in_hangul_are_renamed_wherever_they_are():
+    text = renamed("import numpy as np\ndef 합(값): return np.dot(값, 값) * np.sqrt(값)\n")
+    assert not {"합", "값"} & set(text)

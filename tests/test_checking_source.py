@@ -11,6 +11,7 @@ from test_checking import errors, verdict_of
 from clearhead.checking.find import find
 from clearhead.checking.flows import Origin, calls_in
 from clearhead.checking.source import read
+from clearhead.checking.wording import Wording
 
 NETWORK = '''\
 import numpy as np
@@ -2010,3 +2011,288 @@ def test_an_attention_of_functions_is_checked(text):
     assert {right.checks[name].status for name in ("parameters", "output", "mask")} == {"pass"}
     assert errors(verdict_of(text.replace(" / Q.size(-1) ** 0.5", ""))) == ["scale_missing"]
     assert errors(verdict_of(text.replace("s = s.masked", "s.masked"))) == ["mask_discarded"]
+
+
+SETTLED = """\
+from dataclasses import dataclass
+
+
+@dataclass
+class Settings:
+    inputs: int
+    hidden: int
+    outputs: int
+    lr0: float = 0.1
+    batch: int = 7
+    patience: int = 5
+
+
+""" + NETWORK.replace("n_in, n_hidden, n_out):", "settings: Settings):").replace(
+    "        self.W1 =",
+    """        self.settings = settings
+        n_in, n_hidden, n_out = settings.inputs, settings.hidden, settings.outputs
+        self.W1 =""",
+).replace("\n\ndef sigmoid", '''
+    def step(self, X, Y, rate):
+        gradients = self.backward(X, Y, self.forward(X))
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - rate * gradients[name])
+
+    def fit(self, X, Y, X_val, Y_val, epochs):
+        best, waited = np.inf, 0
+        for epoch in range(epochs):
+            order = np.random.permutation(len(X))
+            for start in range(0, len(X), self.settings.batch):
+                rows = order[start:start + self.settings.batch]
+                self.step(X[rows], Y[rows], self.settings.lr0 / (1 + epoch))
+            loss = -np.mean(np.sum(Y_val * np.log(self.forward(X_val) + 1e-9), axis=1))
+            waited = 0 if loss < best else waited + 1
+            best = min(best, loss)
+            if waited >= self.settings.patience:
+                break
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_settings_in_a_dataclass_of_the_file_are_its_own_with_our_numbers():
+    assert errors(verdict_of(SETTLED)) == []
+    natural = verdict_of(SETTLED.replace("np.random.permutation(len(X))", "np.arange(len(X))"))
+    assert [finding.id for finding in natural.findings] == ["train_without_shuffling"]
+
+
+def test_a_batch_size_that_is_fixed_in_the_code_does_not_shorten_training():
+    fixed = SETTLED.replace("self.settings.batch", "7").replace(
+        "waited >= self.settings.patience", "epoch == 1"
+    )
+    assert errors(verdict_of(fixed)) == []
+
+
+SQUASHED = NETWORK.replace("self.h = sigmoid(", "self.h = np.tanh(").replace(
+    "self.h * (1 - self.h)", "(1 - self.h**2)"
+)
+
+
+@pytest.mark.parametrize(
+    ("slope", "mistake"),
+    [
+        ("(1 - np.tanh(self.h)**2)", "slope_of_activated_value"),
+        ("(1 - self.h**2) ** 2", "slope_applied_twice"),
+        ("1", "slope_forgotten"),
+    ],
+)
+def test_a_wrong_slope_of_tanh_is_named_and_cured_as_one_of_tanh(slope, mistake):
+    verdict = verdict_of(SQUASHED.replace("(1 - self.h**2)", slope))
+    finding = next(finding for finding in verdict.findings if finding.severity == "error")
+    assert errors(verdict) == [mistake]
+    said = [Wording("en").level(mistake, level, finding.values) for level in ("what", "how")]
+    assert "1 - h²" in said[1]
+    assert "σ" not in "".join(said)
+
+
+def test_a_slope_of_a_missing_activation_is_no_mistake_of_its_own():
+    verdict = verdict_of(SQUASHED.replace("np.tanh(X @ self.W1 + self.b1)", "X @ self.W1 + self.b1"))
+    assert errors(verdict) == ["hidden_without_activation"]
+
+
+def test_a_step_that_is_written_out_has_no_second_brackets():
+    finding = next(f for f in verdict_of(SQUASHED).findings if f.id == "another_activation")
+    assert (finding.yours, finding.expected) == ("h = tanh(X W1 + b1)", "h = σ(X W1 + b1)")
+
+
+BASED = NETWORK.replace("class Net:", '''\
+class Trained:
+    def __init__(self, learning_rate=0.1, momentum=0.9, max_iter=50):
+        self.learning_rate, self.momentum, self.max_iter = learning_rate, momentum, max_iter
+
+    def fit(self, X, Y):
+        self.build(X.shape[1], Y.shape[1])
+        velocity = {name: 0 for name in ("W1", "b1", "W2", "b2")}
+        for _ in range(self.max_iter):
+            gradients = self.backward(X, Y, self.forward(X))
+            for name in velocity:
+                velocity[name] = self.momentum * velocity[name] - self.learning_rate * gradients[name]
+                setattr(self, name, getattr(self, name) + velocity[name])
+
+
+class Net(Trained):''').replace(
+    "def __init__(self, n_in, n_hidden, n_out):",
+    """def __init__(self, n_hidden, **settings):
+        super().__init__(**settings)
+        self.n_hidden = n_hidden
+
+    def build(self, n_in, n_out):
+        n_hidden = self.n_hidden""",
+)  # fmt: skip
+
+
+def test_a_rate_that_a_base_class_keeps_is_ours():
+    assert errors(verdict_of(BASED)) == []
+    up = BASED.replace("- self.learning_rate * gradients", "+ self.learning_rate * gradients")
+    assert errors(verdict_of(up)) == ["update_ascends"]
+
+
+OPTIMIZED = NETWORK.replace("\n\ndef sigmoid", '''
+def optimize(net, X, Y, max_steps=1000, batch_size=32):
+    losses = []
+    for i in range(max_steps):
+        rows = np.random.permutation(len(X))[:batch_size]
+        y = net.forward(X[rows])
+        losses.append(-np.mean(np.log(y[Y[rows] == 1])))
+        gradients = net.backward(X[rows], Y[rows], y)
+        lr = 0.1 if i < max_steps * 0.75 else 0.01
+        for name in gradients:
+            setattr(net, name, getattr(net, name) - lr * gradients[name])
+    return losses
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_what_is_told_how_many_steps_to_make_trains_whatever_it_is_called():
+    assert verdict_of(OPTIMIZED).checks["train"].status == "pass"
+    early = OPTIMIZED.replace("    return losses", "        return losses")
+    assert errors(verdict_of(early)) == ["train_returns_early"]
+
+
+STEPPING = NETWORK.replace("\n\ndef sigmoid", '''
+    def train_step(self, X, Y, lr):
+        y = self.forward(X)
+        loss = cost_of(y, Y)
+        gradients = self.backward(X, Y, y)
+        for name in gradients:
+            setattr(self, name, getattr(self, name) - lr * gradients[name])
+        return loss
+
+
+class Cost:
+    def __call__(self, y, Y):
+        return -np.mean(np.sum(Y * np.log(y + 1e-9), axis=1))
+
+
+cost_of = Cost()
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_the_loss_that_an_update_returns_is_judged_where_nothing_else_makes_it():
+    assert verdict_of(STEPPING).checks["compute_loss"].status == "pass"
+    assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "np.mean(np.sum("))) == ["loss_sign"]
+    # Whoever sums here may divide later.
+    assert errors(verdict_of(STEPPING.replace("-np.mean(np.sum(", "-np.sum(np.sum("))) == []
+
+
+COLUMNS = '''\
+import numpy as np
+
+
+class Net:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1 = np.random.randn(n_hidden, n_in) / np.sqrt(n_in)
+        self.b1 = np.zeros((n_hidden, 1))
+        self.W2 = np.random.randn(n_out, n_hidden) / np.sqrt(n_hidden)
+        self.b2 = np.zeros((n_out, 1))
+
+    @staticmethod
+    def cost(A, Y):
+        """Averaged."""
+        return -np.mean(Y * np.log(A + 1e-8))
+
+    def forward(self, X):
+        h = np.maximum(0, self.W1 @ X + self.b1)
+        z2 = self.W2 @ h + self.b2
+        powers = np.exp(z2 - z2.max(axis=0))
+        return powers / powers.sum(axis=0), h
+
+    def backward(self, X, Y):
+        A, h = self.forward(X)
+        d2 = (A - Y) / X.shape[1]
+        d1 = self.W2.T @ d2 * (h > 0)
+        return d1 @ X.T, d1.sum(axis=1, keepdims=True), d2 @ h.T, d2.sum(axis=1, keepdims=True)
+
+    def train(self, X, Y, epochs, lr):
+        for _ in range(epochs):
+            A, h = self.forward(X)
+            print(self.cost(A, Y))
+            dW1, db1, dW2, db2 = self.backward(X, Y)
+            self.W1, self.b1 = self.W1 - lr * dW1, self.b1 - lr * db1
+            self.W2, self.b2 = self.W2 - lr * dW2, self.b2 - lr * db2
+'''
+
+
+def test_a_wrong_loss_is_said_at_its_line_whatever_it_was_called_with_first():
+    finding = next(f for f in verdict_of(COLUMNS).findings if f.severity == "error")
+    assert (finding.id, finding.line) == ("loss_averaged_over_classes", 14)
+
+
+FLIPPED = NETWORK.replace("randn(n_in, n_hidden)", "randn(n_hidden, n_in)").replace(
+    "randn(n_hidden, n_out)", "randn(n_out, n_hidden)"
+).replace(
+    "self.h = sigmoid(X @ self.W1 + self.b1)", "z1 = X @ self.W1.T + self.b1\n        self.h = sigmoid(z1)"
+).replace("self.W2 + self.b2", "self.W2.T + self.b2").replace(
+    "d2 @ self.W2.T", "d2 @ self.W2"
+).replace('"W1": X.T @ d1', '"W1": d1.T @ X').replace('"W2": self.h.T @ d2', '"W2": d2.T @ self.h').replace(
+    "\n\ndef sigmoid", '''
+def train(model, X, Y, epochs=20, batch_size=4, lr=0.1):
+    for _ in range(epochs):
+        for start in range(0, len(X), batch_size):
+            rows = np.random.permutation(len(X))[:batch_size]
+            gradients = model.backward(X[rows], Y[rows], model.forward(X[rows]))
+            for name in gradients:
+                setattr(model, name, getattr(model, name) - lr * gradients[name])
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_weights_that_fit_only_where_all_sizes_are_alike_have_a_wrong_shape():
+    assert errors(verdict_of(FLIPPED)) == []
+    verdict = verdict_of(FLIPPED.replace("randn(n_out, n_hidden)", "randn(n_hidden, n_out)"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("init_shape_wrong", 8)]
+
+
+def test_a_weight_in_a_dictionary_is_where_its_key_is():
+    held = re.sub(r"self\.(W\d)\b", r'self.p["layer.\1"]', FLIPPED).replace(
+        '        self.p["layer.W1"] =', '        self.p = {}\n        self.p["layer.W1"] ='
+    )
+    verdict = verdict_of(held.replace("randn(n_out, n_hidden)", "randn(n_hidden, n_out)"))
+    assert [(finding.id, finding.line) for finding in verdict.findings] == [("init_shape_wrong", 9)]
+
+
+ADDED_IN_PLACE = NETWORK.replace("        d2 = (y - Y) / len(X)", """\
+        d2 = y.copy()
+        np.add.at(d2, (np.arange(len(X)), Y.argmax(axis=1)), -1)""")  # fmt: skip
+
+
+def test_a_gradient_that_is_not_averaged_is_said_where_it_is_made():
+    finding = next(f for f in verdict_of(ADDED_IN_PLACE).findings if f.id == "gradient_not_averaged")
+    lines = ADDED_IN_PLACE.splitlines()
+    assert "self.h.T @ d2" in lines[finding.line - 1]
+
+
+ADAPTIVE = NETWORK.replace("\n\ndef sigmoid", '''
+    def train(self, X, Y, epochs, lr):
+        mean, square = {}, {}
+        for step in range(1, epochs + 1):
+            gradients = self.backward(X, Y, self.forward(X))
+            for name, gradient in gradients.items():
+                mean[name] = 0.9 * mean.get(name, 0) + 0.1 * gradient
+                square[name] = 0.999 * square.get(name, 0) + 0.001 * gradient**2
+                scaled = mean[name] / (1 - 0.9**step) / (np.sqrt(square[name] / (1 - 0.999**step)) + 1e-8)
+                setattr(self, name, getattr(self, name) - lr * scaled)
+
+
+def sigmoid''')  # fmt: skip
+
+
+def test_an_update_by_adam_that_climbs_is_seen_by_its_signs():
+    assert errors(verdict_of(ADAPTIVE)) == []
+    assert errors(verdict_of(ADAPTIVE.replace("- lr * scaled", "+ lr * scaled"))) == ["update_ascends"]
+
+
+def test_samples_of_more_examples_than_there_are_do_not_shorten_training():
+    sampled = OPTIMIZED.replace("batch_size=32", "many=32").replace(
+        "np.random.permutation(len(X))[:batch_size]", "np.random.randint(0, len(X), many)"
+    )
+    assert errors(verdict_of(sampled)) == []

@@ -62,10 +62,7 @@ GIVEN = {
     "stopped_signal": {"detail"},
     "stopped_time": {"seconds"},
     "syntax_error": {"detail"},
-    "bias_gradient_before_slope_activation": {"activation"},
     "gradient_transposed": {"shape", "wanted"},
-    "slope_applied_twice_activation": {"activation", "slope"},
-    "slope_forgotten_activation": {"activation", "slope"},
     "train_returns_early": {"seen", "wanted"},
 }
 SAMPLES = {
@@ -73,7 +70,6 @@ SAMPLES = {
     "near": "relu", "message": "ValueError: shapes (7,5) and (4,3) not aligned", "lines": [3, 20],
     "factor": "1/N", "seen": 8, "all": 11, "meant": "forward", "shape": "(2, 3)", "cpu": 20, "seconds": "30",
     "memory": "4 GB", "output": "1 MB", "disk": "256 MB", "detail": "invalid syntax", "wanted": 33,
-    "activation": "ReLU", "slope": "[z1 > 0]",
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ NETWORK = [
     ("W2", r"w_?2|w_?(o|ho|hy|out|output)|weights?_?2|weights_(hidden_)?output"),
     ("b2", r"b_?2|b_?o(ut)?|bias_?2|bias_output"),
     ("params", r"params?|parameters?|weights|theta|model|net|network|w|nn|state"),
-    ("lr", r"(initial_?)?(learn\w*_?rate|lr)(_?init)?|alpha|eta|step(_?size)?|rate|l_?rate|epsilon"),
+    ("lr", r"(initial_?)?(learn\w*_?rate|lr)(_?(init|0))?|alpha|eta|step(_?size)?|rate|l_?rate|epsilon"),
     ("epochs", r"(n|num|number_of|max|no|nb|total)?_?(epochs?|iter\w*|steps?|passes)"),
     ("batch", r"size|(mini_?)?batch(_?size)?|bs|b_?size|minibatch_?size|size_of_batch"),
     ("reg", r"reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay|wd|lamda"),
@@ -109,7 +109,16 @@ def strengths(names: Iterable[str]) -> set[str]:
     """
     rates = {name for name in names if role_of(name) == "lr"}
     vague = {name for name in rates if name.strip("_").lower() == "alpha"}
-    return vague if any(re.search("rate|lr|eta", name, re.I) for name in rates - vague) else set()
+    return vague if any(map(names_rate, rates - vague)) else set()
+
+
+def names_rate(name: str) -> bool:
+    """Whether a name can be nothing but a learning rate's.
+
+    >>> names_rate("learning_rate"), names_rate("alpha")
+    (True, False)
+    """
+    return role_of(name) == "lr" and re.search("rate|lr|eta", name, re.I) is not None
 
 
 class Argument:

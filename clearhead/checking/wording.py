@@ -146,6 +146,8 @@ class Wording:
     def level(self, identity: str, level: str, values: Mapping[str, Any]) -> str:
         """`where`, `what` or `how` of a mistake."""
         text = self._texts.get(identity, {}).get(level, identity.replace("_", " "))
+        if "activation" in values:  # Texts speak of σ.
+            text = text.replace("h ⊙ (1 - h)", values["slope"]).replace("σ", values["activation"])
         return self.plain(filled(text, values, self.language))
 
     def sentence(self, identity: str, level: str, values: Mapping[str, Any]) -> str:

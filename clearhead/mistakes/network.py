@@ -191,6 +191,16 @@ def slope_applied_twice(dh, h):
     return dh * (h * (1 - h)) ** 2
 
 
+def slope_of_activated_value__tanh(dh, h):
+    """dz1[N,H] = dh ⊙ (1 - tanh(h)²): tanh is applied to h, which is already tanh(z1)."""
+    return dh * (1 - np.tanh(h) ** 2)
+
+
+def slope_applied_twice__tanh(dh, h):
+    """dz1[N,H] = dh ⊙ (1 - h²) ⊙ (1 - h²): the slope of tanh, twice."""
+    return dh * (1 - h**2) ** 2
+
+
 def slope_of_another_activation__tanh(dh, h):
     """dz1[N,H] = dh ⊙ (1 - h²): the slope of tanh."""
     return dh * (1 - h**2)

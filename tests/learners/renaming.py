@@ -46,15 +46,20 @@ def renamed(text, seed=0):
             }
     callees = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
     callees |= attributes  # Instances of own classes, called.
+    lines = text.split("\n")
+
+    def at(row, octets):  # The place in characters, as `tokenize` counts; `ast` counts octets.
+        return row, len(lines[row - 1].encode()[:octets].decode())
+
     foreign = {  # What a library's function calls its arguments.
-        (word.lineno, word.col_offset)
+        at(word.lineno, word.col_offset)
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) not in callees | {"cls"}
         for word in node.keywords
     }
     foreign |= {  # What a library's module has under one of these names: F.dropout.
-        (node.end_lineno, node.end_col_offset - len(node.attr))
+        at(node.end_lineno, node.end_col_offset - len(node.attr.encode()))
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node).partition(".")[0] in imported
     }
@@ -86,9 +91,8 @@ def renamed(text, seed=0):
     by_name = {"getattr", "setattr"} & {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree) if by_name else ():  # Attributes that are asked for by their names.
         if isinstance(node, ast.Constant) and node.value in attributes and node.value in new:
-            edits.append(((node.lineno, node.col_offset + 1), node.value))
+            edits.append((at(node.lineno, node.col_offset + 1), node.value))
     edits.sort()
-    lines = text.split("\n")
     for (row, column), name in reversed(edits):
         line = lines[row - 1]
         lines[row - 1] = line[:column] + new[name] + line[column + len(name) :]

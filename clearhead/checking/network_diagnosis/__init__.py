@@ -9,7 +9,12 @@ from clearhead.checking.network_diagnosis.accuracy import judge_accuracy
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer
 from clearhead.checking.network_diagnosis.backward import OF_UPDATES, judge_autograd, judge_backward
 from clearhead.checking.network_diagnosis.edges import judge_edges, judge_logarithm
-from clearhead.checking.network_diagnosis.failures import excuse_missing_modules, judge_failures, say_crash
+from clearhead.checking.network_diagnosis.failures import (
+    excuse_missing_modules,
+    fits_only_where_sizes_are_alike,
+    judge_failures,
+    say_crash,
+)
 from clearhead.checking.network_diagnosis.forward import explain_forward
 from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
 from clearhead.checking.network_diagnosis.loss import judge_loss
@@ -23,7 +28,7 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     """Look at each thing in turn, and fill a verdict."""
     answer = NetworkAnswer(parts)
     if not answer.understood:
-        if not _diagnose_whole(parts, verdict):
+        if fits_only_where_sizes_are_alike(answer) or not _diagnose_whole(parts, verdict):
             say_crash(answer, verdict)
         return
     judge_shapes(answer, verdict)

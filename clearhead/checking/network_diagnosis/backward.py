@@ -41,6 +41,12 @@ REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
 OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
+_OF_A_SLOPE = (
+    "slope_forgotten",
+    "slope_of_activated_value",
+    "slope_applied_twice",
+    "bias_gradient_before_slope",
+)
 CHAINS = {
     "W2": ("dz2", "dW2"), "b2": ("dz2", "db2"),
     "W1": ("dz2", "dh", "dz1", "dW1"), "b1": ("dz2", "dh", "dz1", "db1"),
@@ -146,7 +152,8 @@ class _Judge:
             lost = []
         for name in self.explanation.mistakes:
             verdict.add("backward", self._mistake(name, found))
-        if self.by_return and not self.by_move:  # What moves them rightly may turn it first.
+        # What moves them rightly may turn it first, and of weights that lie wrongly it is right.
+        if self.by_return and not self.by_move and "init_shape_wrong" not in verdict.ids():
             for role in transposed(answer, self.seen[0], probes.SEEDS[0]):
                 verdict.add("backward", self._transposed(role))
         if lost and all(map(self._is_pulled, lost)):
@@ -276,15 +283,15 @@ class _Judge:
             agrees = digits(made, (same(answer, made, known) or 1) * known)
             finding.evidence = {"value": f"d{role}", "digits": agrees}
             finding.shown = self._shown(role, made)
-        if self.reading.activation:
-            activation = self.reading.activation
-            finding.values |= {"activation": activation, "slope": SLOPES[activation]}
         others = {e.mistakes[name].id for e in found if name in e.mistakes}
         line = self._slope_of_relu(finding.line) if finding.id == "slope_forgotten" else 0
         if line:
             others.add(finding.id)  # What σ gives is never below zero, so the slope of ReLU is one.
             finding.id, finding.line = "slope_of_another_activation", line
         finding.alternatives = sorted(others - {finding.id})
+        activation = self.reading.activation
+        if finding.id in _OF_A_SLOPE and activation:
+            finding.values |= {"activation": activation, "slope": SLOPES[activation]}
         if mistake.id == "update_before_use":
             site = update_site(answer, self.kinds, values["W2_next"])
             finding = at(finding, site) if site is not None else finding

@@ -120,7 +120,7 @@ class _Judge:
         gradients = [f"d{role}" for role in roles]
         # What is divided twice, the first of all that are; what is not averaged, each by itself.
         ends = [gradients] if twice else [[name] for name in gradients]
-        for names in [["dz2"]] if whole and not twice else [*([name] for name in chain), *ends]:
+        for names in [["dz2"], *ends] if whole and not twice else [*([name] for name in chain), *ends]:
             matches = (match for name in names for match in self._matches(name))
             found = [match for match in matches if _is(match.factor, wanted, 1e-8)]
             found.sort(key=lambda match: match.record.order)

@@ -51,11 +51,19 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
         first, second = (str(path) for path, shape in crash["shapes"] if _is_weight(shape))
         are_inputs_first = [probes.NETWORK[letter] for letter in "DH"] in [s for _, s in crash["shapes"]]
         finding.variable = second if are_inputs_first else first  # The other one lies as it is told to.
-        patterns = given("".join(re.findall(r"[^\W\d]\w*", finding.variable)[-1:]))
+        names = re.findall(r"'([^']+)'\]$", finding.variable) or re.findall(r"[^\W\d]\w*", finding.variable)
+        patterns = given(re.escape("".join(names[-1:])))
         finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
         verdict.add(name, finding)
     elif crash:
         verdict.check(name, "not_checked", "not_understood")
+
+
+def fits_only_where_sizes_are_alike(answer: NetworkAnswer) -> bool:
+    """Whether weights of the sizes asked for do not fit, and training ran only with sizes that are alike."""
+    sizes = answer.part("whole")[0].get("sizes", {})
+    shapes = answer.part("crash")[0].get("shapes", ())
+    return len({sizes.get(letter) for letter in "DHC"}) < len("DHC") and _are_of_asked_sizes(shapes)
 
 
 def _are_of_asked_sizes(shapes: Iterable[Any]) -> bool:

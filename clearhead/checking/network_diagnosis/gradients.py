@@ -28,6 +28,7 @@ EXACT = 1e-8
 LAYERS = (["b1"], ["b2"], ["W1"], ["W2"], ["W1", "b1"], ["W2", "b2"])  # what may be beyond what is known
 # Where parameters are returned beside gradients, the names of gradients begin with d or hold grad.
 _OF_A_GRADIENT = r"(self)?.*?\b_?(d|grad|g_|nabla|delta)"
+_OF_TANH = ("slope_of_activated_value__tanh", "slope_applied_twice__tanh")  # where tanh is the activation
 _DIFFERENCE = 1e-5  # how near central differences come
 
 
@@ -161,9 +162,11 @@ def learn_rate(answer: NetworkAnswer, reading: Reading, kind: str) -> None:
 
 def slopes(answer: NetworkAnswer, reading: Reading) -> tuple[dict[str, Step], list[Mistake]]:
     """Right and wrong steps, with the slope that belongs to the learner's own activation."""
-    right, wrong = dict(answer.right), list(answer.wrong)
+    right = dict(answer.right)
     assert reading.forward is not None
     other = reading.forward.mistakes.get("h")
+    is_tanh = other is not None and other.step.function.__name__ == "another_activation__tanh"
+    wrong = [m for m in answer.wrong if is_tanh or m.step.function.__name__ not in _OF_TANH]
     if other is None:
         return right, wrong
     if other.id == "another_activation":
@@ -175,8 +178,8 @@ def slopes(answer: NetworkAnswer, reading: Reading) -> tuple[dict[str, Step], li
         wrong.append(Mistake("slope_of_another_activation", right["dz1"]))
         right["dz1"] = own[0].step
         return right, wrong
-    # Without σ, its slope at z1, or none at all, is not a mistake of its own.
-    free = ("slope_forgotten", "slope_of_activated_value")
+    # Without an activation, any slope at z1, or none at all, is not a mistake of its own.
+    free = ("slope_forgotten", "slope_of_activated_value", "slope_of_another_activation")
     return right, [Mistake("", m.step) if m.id in free and m.step.name == "dz1" else m for m in wrong]
 
 

@@ -18,9 +18,13 @@ Call = tuple[list[float], list[Values]]  # the losses of each probe, and what th
 
 
 def judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
-    """Say what the loss is; of another one, such as one with a penalty, nobody is accused."""
-    calls = _calls(answer, reading)
-    if "loss" not in answer.functions or reading.other or not calls:
+    """Say what the loss is; of another one, such as one with a penalty, nobody is accused.
+
+    Where no function of the network makes it, it is the number that an update returns.
+    """
+    kind = "loss" if "loss" in answer.functions else "step"
+    calls = _calls(answer, reading, kind)
+    if kind not in answer.functions or reading.other or not calls:
         return
     if any(_fits(answer.right["loss"], *call) for call in calls):
         verdict.check("compute_loss", "pass", "loss_right")
@@ -28,15 +32,18 @@ def judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> Non
     wrong = [mistake for mistake in answer.wrong if mistake.step.name == "loss"]
     for numbers, inputs in calls:
         for mistake in wrong:
-            if _fits(mistake.step, numbers, inputs):
-                verdict.add("compute_loss", _finding(answer, mistake, numbers[0], inputs[0]))
+            # What an update returns may be a sum, which is divided later.
+            may_be = kind == "loss" or mistake.id != "loss_summed"
+            if may_be and _fits(mistake.step, numbers, inputs):
+                verdict.add("compute_loss", _finding(answer, mistake, kind, numbers[0], inputs[0]))
                 return
-    verdict.check("compute_loss", "not_checked", "not_understood")
+    if kind == "loss":
+        verdict.check("compute_loss", "not_checked", "not_understood")
 
 
-def _calls(answer: NetworkAnswer, reading: Reading) -> list[Call]:
-    """Each way in which the loss was called and made a number of every probe."""
-    seen = [answer.observed("loss", seed) for seed in probes.SEEDS]
+def _calls(answer: NetworkAnswer, reading: Reading, kind: str) -> list[Call]:
+    """Each way in which a function that makes the loss made a number of every probe."""
+    seen = [answer.observed(kind, seed) for seed in probes.SEEDS]
     calls = []
     for pair in zip(*seen, strict=False):
         numbers = [_number(data, arrays) for data, arrays in pair]
@@ -78,13 +85,22 @@ def _fits(step: Step, numbers: Sequence[float], inputs: Sequence[Values]) -> boo
     )
 
 
-def _finding(answer: NetworkAnswer, mistake: Mistake, number: float, inputs: Values) -> Finding:
+def _finding(answer: NetworkAnswer, mistake: Mistake, kind: str, number: float, inputs: Values) -> Finding:
     right, wrong = answer.right["loss"], mistake.step
-    scalars = (r for r in answer.records("loss").all if r.value.ndim == 0)
-    made = next((r.site for r in scalars if abs(float(r.value) - number) <= 1e-12 * abs(number)), None)
-    finding = at(Finding(mistake.id, "loss"), made, answer.line_of("loss"))
+    # What was recorded is the first way in which it was called, which may have made another number.
+    recorded = _number(*answer.observed(kind, probes.SEEDS[0])[0])
+    scalars = [r for r in answer.records(kind).all if r.value.ndim == 0]
+    made = next(
+        (r.site for n in (number, recorded) if n is not None for r in scalars if _equal(float(r.value), n)),
+        None,
+    )
+    finding = at(Finding(mistake.id, "loss"), made, answer.line_of(kind))
     finding.yours, finding.expected = f"loss = {wrong.formula}", f"loss = {right.formula}"
     finding.evidence = {"value": "loss", "digits": digits(np.asarray(number), wrong.evaluate(inputs))}
     expected = float(right.evaluate(inputs))
     finding.shown = {"name": "loss", "expected": expected, "actual": number, "input": inputs["y"]}
     return finding
+
+
+def _equal(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-12 * abs(other)

@@ -29,7 +29,8 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
         values = {"names": listed(data["spoiled"])}
         verdict.add("train", Finding("input_changed", "X", line=answer.line_of("train"), values=values))
     seen = list(seen_rows(records, drawn["X"]))
-    if not seen:
+    if len(seen) < 2 and all(record.site.kind == "argument" for record, _ in seen):
+        # Nothing beside what it was handed: samples of more than there are, say, are not known.
         verdict.check("train", "not_checked", "not_seen")
         return
     loop = _Loop(answer, data["batch"], seen)
@@ -85,24 +86,30 @@ def seen_rows(records: Sequence[Record], X: Any) -> Iterator[tuple[Record, Rows]
 
 def _batches_of(loop: "_Loop", N: int, batch: int) -> list[Rows]:
     """The batches that training takes; where these are lists of single examples, all those that are seen."""
-    batches = _batches(loop.in_train(N) or loop.seen, batch)
+    batches = _batches(loop.in_train(N) or loop.seen, N, batch)
     if max(map(len, batches)) > 1:
         return batches
-    return max(batches, _batches(loop.seen, batch), key=lambda found: sum(map(len, found)))
+    return max(batches, _batches(loop.seen, N, batch), key=lambda found: sum(map(len, found)))
 
 
-def _batches(seen: Seen, batch: int) -> list[Rows]:
+def _batches(seen: Seen, N: int, batch: int) -> list[Rows]:
     """The batches in order, from the place where most of them were taken, in whichever function."""
-    small = [_once(found) for found in _by_place(each for each in seen if len(each[1]) <= batch)]
+    places = _by_place(seen)
+    small = [
+        _once([rows for rows in found if len(rows) <= batch])
+        for found in places
+        if not any(batch < len(rows) < N for rows in found)  # Of another size than was asked for.
+    ]
+    small = [found for found in small if found]
     if not small:
-        return max(_by_place(seen), key=len)
+        return max(places, key=len)
     best = max(small, key=len)
     if batch == 1 or max(map(len, best)) > 1:
         return best
     return max(small, key=lambda found: sum(map(len, found)))
 
 
-def _by_place(seen: Iterator[tuple[Record, Rows]] | Seen) -> list[list[Rows]]:
+def _by_place(seen: Seen) -> list[list[Rows]]:
     places: dict[tuple[int, int, str], list[Rows]] = {}
     for record, rows in seen:
         site = record.site

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from clearhead.checking.align import Site, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, any_of
@@ -57,9 +59,22 @@ def judge_update(answer: NetworkAnswer, verdict: Verdict, made: Made) -> None:
     steps = {role: step for role, step in made.by_move[0].items() if any_of(step)}
     follows = all(moved_along(answer, known, role, step) is not None for role, step in steps.items())
     if made.by_return and right and not follows:
+        if steps and all(_climbs(step, known[f"d{role}"]) for role, step in steps.items()):
+            finding = Finding("update_ascends", "W1", line=update_line(answer, made))
+            finding.values = {"names": listed(steps)}
+            verdict.add(made.update, finding)
         verdict.check(made.update, "not_checked", "not_understood")
     elif not {"update_ascends", "parameter_never_updated"} & {*verdict.ids()}:
         verdict.check(made.update, "pass", "update_right")
+
+
+def _climbs(step: Any, gradient: Any) -> bool:
+    """Whether each number moved up its slope, by whatever amount, as the first step of Adam does.
+
+    >>> _climbs(np.array([-1.0, 1.0]), np.array([0.2, -3.0]))
+    True
+    """
+    return bool(np.all(np.sign(step) == -np.sign(gradient)))
 
 
 def update_site(answer: NetworkAnswer, kinds: Sequence[str], new: Any) -> Site | None:

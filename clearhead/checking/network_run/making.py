@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.binding import NETWORK, call
+from clearhead.checking.binding import NETWORK, Argument, call
 from clearhead.checking.network_run.learner import Learner
 from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet, seed_all
+
+_SETTINGS = ("lr", "reg", "seed", "epochs", "batch", "log")  # beside the sizes of layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,9 @@ def values_to_make(learner: Learner, sizes: Mapping[str, int], examples: int) ->
         "epochs": 1, "batch": examples, "log": 1, "X": draw["X"], "Y": draw["Y"],
         "rng": np.random.default_rng(0),
     }  # fmt: skip
-    return {**values, "config": Configuration(values, NETWORK), "made": _configured(learner, layers)}
+    made = _configured(learner, values)
+    config = Configuration(values, NETWORK) if made is None else made
+    return {**values, "config": config, "made": made}
 
 
 def forms_of_labels(draw: Mapping[str, Any], columns: bool = False) -> dict[str, Any]:
@@ -108,12 +112,20 @@ def turned(matrix: Any, columns: bool) -> Any:
     return np.ascontiguousarray(matrix.T) if columns else matrix.copy()
 
 
-def _configured(learner: Learner, layers: list[int]) -> Any:
-    """An instance of the learner's own dataclass of settings, whose first whole numbers are the sizes."""
+def _configured(learner: Learner, values: Mapping[str, Any]) -> Any:
+    """An instance of the learner's own dataclass of settings, whose fields get what their names ask for.
+
+    Where these do not tell the sizes, the first whole numbers are.
+    """
     for kind in learner.subject.loaded.names.values():
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            whole = [field.name for field in dataclasses.fields(kind) if field.type in (int, "int")]
-            if len(whole) >= len(layers):
+            fields = dataclasses.fields(kind)
+            told = {field.name: Argument(field.name, False, False, 0, NETWORK).role for field in fields}
+            whole = [field.name for field in fields if field.type in (int, "int")]
+            if not set("DHC") <= set(told.values()):
+                told |= dict(zip(whole, "DHC", strict=False))
+            if len(whole) >= len("DHC"):
+                given = {name: values[role] for name, role in told.items() if role in (*"DHC", *_SETTINGS)}
                 with contextlib.suppress(Exception):
-                    return kind(**dict(zip(whole, layers, strict=False)))
+                    return kind(**given)
     return None

@@ -65,6 +65,9 @@ class _Call:
             values |= self._validation()
             set_numbers(self.thing, network.learner.kept, epochs=1, batch=network.sizes["N"])
         self.values = network.given(self.thing, values)
+        self.is_rated = _rated(network, way)
+        # An instance's own rate may be set, which does not say that the update takes it.
+        self.sets_rate = set_numbers(self.thing, network.learner.kept, lr=probes.RATE)
 
     def _validation(self) -> dict[str, Any]:
         other = self.network.values(self.network.drawn(self.seed + 50), self.thing)
@@ -84,10 +87,9 @@ class _Call:
         if self.kind in _MOVE and (begun or not self._makes_its_own()):
             arrays |= parameters("after", self._after(made))
         arrays |= parameters("before", begun)
-        is_rated = _rated(self.network, self.way)
-        rates = [] if is_rated else _rates(self.network, self.thing)
+        rates = [] if self.is_rated else _rates(self.network, self.thing)
         data |= {"roles": self.way.binding, "spoiled": spoiled(inputs, self.values)}
-        data |= {"rated": is_rated, "rates": rates}
+        data |= {"rated": self.is_rated, "rates": rates}
         send({"part": "observed", **header, **data}, arrays)
 
     def _made(self, recorded: bool) -> Any:
@@ -106,7 +108,7 @@ class _Call:
     def _begun(self) -> Mapping[str, Any]:
         """The parameters that training makes itself, whichever there were before; none if it makes none."""
         network = self.network
-        if not (network.making.late or _rated(network, self.way)):
+        if not (network.making.late or self.is_rated or self.sets_rate):
             return {}
         begun = self._at_no_rate(cloned(self.thing))
         other = cloned(self.thing)

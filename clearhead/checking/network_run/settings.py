@@ -1,23 +1,25 @@
 """Numbers that an instance keeps for itself, such as its learning rate, and the probe's in their place."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from clearhead.checking.binding import role_of, strengths
+from clearhead.checking.binding import names_rate, role_of, strengths
 from clearhead.checking.subject import Configuration
 
 _NAMES = {
     "reg": r"_*(\w*_)?(reg\w*|lambda\w*|lambd|lamb?da|lam|lmbda|l_?2\w*|weight_?decay\w*|wd)",
     "epochs": r"_*(n|num|max)?_?(epochs?|iter\w*)",
-    "batch": r"_*(mini_?)?batch_?size",
+    "batch": r"_*(mini_?)?batch(_?size)?|bs",
 }
 
 
 def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
     """Give an instance's own numbers, by their roles, other values; whether it has any.
 
-    Attributes are known by their names, or by the role that they are `kept` for.
+    Attributes are known by the role that they are `kept` for, or by their names; a name that says the rate is
+    believed, as a rate that is added once looks like the strength of a penalty.
 
     >>> from types import SimpleNamespace
     >>> thing = SimpleNamespace(learning_rate=0.1, layers=2)
@@ -28,13 +30,15 @@ def set_numbers(thing: Any, kept: Mapping[str, str], **numbers: float) -> bool:
     held = dict(getattr(thing, "__dict__", {}))
     pulling = strengths(held)
     for key, value in held.items():
-        known = "reg" if key in pulling else kept.get(key)
+        known = "reg" if key in pulling else "lr" if names_rate(key) else kept.get(key)
         for role, number in numbers.items():
             if isinstance(value, Configuration) and role == "reg":
                 value.strengthen(number)
                 found = True
+            elif dataclasses.is_dataclass(value):
+                found |= set_numbers(value, kept, **{role: number})
             elif _is_number(value, role) and (known == role if known else _says(key, role)):
-                setattr(thing, key, number)
+                object.__setattr__(thing, key, number)  # It may be frozen.
                 found = True
     return found
 

@@ -123,6 +123,8 @@ def find_step(network: Network) -> None:
         return
     within = learner.called_within(learner.ways("train"))
     for name in [*learner.ways("step"), *within]:
+        if "epochs" in {argument.role for argument in learner.arguments(name)}:
+            continue  # It makes many.
         late = any(role.startswith("backward(") for role in network.handed(name).values())
         for before, pool in STEP.items():
             if name in plan.names("backward") or (backward is None if before == "backward" else late):
