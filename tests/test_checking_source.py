@@ -290,6 +290,42 @@ def test_of_what_no_known_mistake_makes_a_law_that_it_breaks_is_said(right, wron
     assert (finding.id, finding.step, [*finding.evidence]) == ("unknown", step, [evidence])
 
 
+CAUSAL = """
+import torch
+from torch import nn
+
+class CausalAttention(nn.Module):
+    def __init__(self, width, heads, block_size):
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.register_buffer("mask", torch.tril(torch.ones(block_size, block_size)))
+
+    def forward(self, x):
+        B, T, C = x.shape
+        q, k, v = (y.view(B, T, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, dim=-1))
+        scores = q @ k.transpose(-2, -1) / (C // self.heads) ** 0.5
+        scores = scores.masked_fill(self.mask[:T, :T] == 0, -1e9)
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C))
+"""
+
+
+def test_a_triangle_of_all_tokens_that_is_laid_over_fewer_is_a_crash():
+    assert errors(verdict_of(CAUSAL)) == []
+    verdict = verdict_of(CAUSAL.replace("[:T, :T]", ""))
+    (finding,) = verdict.findings
+    assert (finding.id, finding.line, finding.values["shorter"]) == ("crash", 16, True)
+
+
+@pytest.mark.parametrize(
+    ("case", "mistakes"), [("[:, None, None, :]", []), ("[:, None, :, None]", ["mask_on_queries"])]
+)
+def test_each_form_of_a_mask_that_has_a_case_of_its_own_is_judged(case, mistakes):
+    text = attention("scores.masked_fill(mask == 0, -1e9)")
+    line = f"            mask = mask{case} if mask.ndim == 2 else mask[:, None]\n"
+    assert errors(verdict_of(text.replace("            \n", line))) == mistakes
+
+
 def test_a_causal_mask_that_is_switched_off_is_not_called_unused():
     text = attention("scores.masked_fill(mask == 0, -1e9)")
     text = text.replace("mask=None):", "mask=None, causal=False):")

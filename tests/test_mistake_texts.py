@@ -48,6 +48,7 @@ ALWAYS = {"name", "names", "variable", "function", "line"}
 GIVEN = {
     "bias_gradient_scalar": {"name"},
     "crash": {"message"},
+    "crash_shorter": {"message"},
     "defined_twice": {"lines"},
     "gradient_scaled": {"factor"},
     "init_shape_wrong_wanted": {"shape", "wanted"},

@@ -176,7 +176,9 @@ class Telling:
     def _identity(self, finding: Finding) -> str:
         """The key of its texts: others where more is known, as a name that may be meant."""
         keys = (
-            f"{finding.id}_{known}" for known in ("near", "silent", "wanted") if finding.values.get(known)
+            f"{finding.id}_{known}"
+            for known in ("near", "silent", "wanted", "shorter")
+            if finding.values.get(known)
         )
         return next(filter(self.words.knows, keys), finding.id)
 

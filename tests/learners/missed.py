@@ -9,7 +9,5 @@ NOT_UNDERSTOOD_WITHOUT_NAMES = {
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {
     ("attention_lucid", "crash"),
-    ("attention_lucid", "mask_on_queries"),
-    ("attention_nanogpt", "crash"),
     ("network_octave", "regularisation_gradient"),
 }

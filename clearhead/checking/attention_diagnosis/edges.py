@@ -8,7 +8,7 @@ from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.attention_diagnosis.answer import AttentionAnswer, Reading
 from clearhead.checking.attention_diagnosis.meanings import HIDDEN, meaning_of
-from clearhead.checking.attention_diagnosis.places import mask_line
+from clearhead.checking.attention_diagnosis.places import TRIANGLE, mask_line
 from clearhead.checking.attention_diagnosis.weights import role_of
 from clearhead.checking.findings import Finding, Verdict
 
@@ -38,6 +38,8 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
         values = {"count": len(parameters), "names": listed(idle)}
         if answer.understood.get("bare"):  # Nothing registers the weights of functions.
             detail = "weights_idle" if idle else "weights_right"
+        elif idle and all(role_of(name) == "k" and name.endswith("bias") for name in idle):
+            detail = "parameters_shifted"  # The same number for all keys is nothing to a softmax.
         else:
             detail = "parameters_idle" if idle else "parameters_right"
         verdict.check("parameters", "pass", detail, values)
@@ -79,6 +81,7 @@ def judge_edges(answer: AttentionAnswer, reading: Reading | None, verdict: Verdi
     _judge_chance(answer, verdict)
     _judge_empty_rows(answer, reading, verdict)
     _judge_batch(answer, verdict)
+    _judge_shorter(answer, reading, verdict)
     for observed, _ in answer.observed("self", probes.SEEDS[0])[:1]:
         if observed.get("spoiled"):
             finding = Finding("input_changed", "x", line=answer.forward_line, values={"names": "x"})
@@ -107,6 +110,16 @@ def _judge_chance(answer: AttentionAnswer, verdict: Verdict) -> None:
         verdict.add("eval", Finding("dropout_in_eval", "weights", line=line))
     elif edges:
         verdict.check("eval", "pass", "eval_right")
+
+
+def _judge_shorter(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
+    """Whether a triangle of all tokens is laid over fewer: it is to be cut to those that there are."""
+    shorter = answer.part("edges")[0].get("shorter", {})
+    if reading is None or not reading.causal or not re.search("size of tensor", shorter.get("message", "")):
+        return
+    if answer.lines.first_own(TRIANGLE):
+        values = {"message": shorter["message"], "function": "forward", "shorter": True}
+        verdict.add("output", Finding("crash", "weights", line=int(shorter["line"]), values=values))
 
 
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:

@@ -31,6 +31,7 @@ LIKELY = (
 _CONVENTION = "mask_inverted"
 
 QUERIES = "mask_on_queries"
+_CASES = r"\bndim\b|\.dim\(\)|len\(\w*mask\w*\.(shape|size\(\))\)"  # a mask is told by its axes
 _OF_QUERIES = r"quer|^q_|tgt|target"  # a mask that is there to hide queries
 
 Outs = Sequence[Sequence[Any]]
@@ -95,6 +96,9 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     meaning = Meaning(ALLOWED, True) if are_lengths else meaning_of(answer.lines, name)
     if right:
         _say_right(answer, reading, verdict, name, right, meaning)
+        turned = _of_another_form(answer, accounts, right)
+        if turned is not None:
+            _accuse(answer, reading, verdict, name, turned)
     elif accounts:
         likely = [account for account in accounts if account.meaning == (meaning.true or ALLOWED)]
         account = (likely or accounts)[0]
@@ -105,6 +109,17 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
     elif unexplained:
         finite = all(np.isfinite(out).all() for out in unexplained[0][0])
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
+
+
+def _of_another_form(
+    answer: AttentionAnswer, accounts: Sequence[Account], right: Sequence[Account]
+) -> Account | None:
+    """A form for which the code has a case of its own, and hides queries where it is to hide keys."""
+    if not answer.lines.first_own(_CASES):
+        return None
+    forms = {account.form for account in right}
+    others = (account for account in accounts if account.form not in forms)
+    return next((a for a in others if {id_of(e) for e in a.found} == {QUERIES}), None)
 
 
 def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int:

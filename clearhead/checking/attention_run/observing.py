@@ -139,7 +139,7 @@ class Observing:
             self._observe("all masks", seed, masks, taken=taken)
 
     def _edges(self) -> None:
-        """One of a batch alone, the tokens in reverse, the same twice, and a query that may see nothing."""
+        """One of a batch alone, tokens in reverse or fewer, the same twice, a query that may see nothing."""
         made: dict[str, Any] = {"part": "edges"}
         arrays: dict[str, Any] = {}
         with contextlib.suppress(Exception):
@@ -148,6 +148,7 @@ class Observing:
             arrays["reversed"] = self._reversed()
         with contextlib.suppress(Exception):
             made["wavers"] = self._wavers()
+        made["shorter"] = self._shorter()
         for name in self.subject.mask_arguments[:1]:
             for hides in (False, True):
                 for nothing in self._with_nothing_allowed(name, hides)[:1]:
@@ -164,6 +165,17 @@ class Observing:
         seed, axis = probes.SEEDS[0], 0 if self.subject.tokens_first else 1
         given = {role: x.flip(axis) for role, x in self.subject.given("self", seed).items()}
         return self._outs(self.subject.ready(self.plain, seed), given)[0]
+
+    def _shorter(self) -> dict[str, Any]:
+        """What an exception says where each sequence has a token less; empty if there is none."""
+        seed, axis = probes.SEEDS[0], 0 if self.subject.tokens_first else 1
+        fewer = self.subject.sizes["T"] - 1
+        try:
+            given = {role: x.narrow(axis, 0, fewer) for role, x in self.subject.given("self", seed).items()}
+            self._outs(self.subject.ready(self.plain, seed), given)
+        except Exception as error:
+            return {"line": line_of(error, self.plain.source.name), "message": said(error)}
+        return {}
 
     def _wavers(self) -> bool:
         """Whether evaluation depends on chance."""

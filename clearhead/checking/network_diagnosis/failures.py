@@ -26,6 +26,7 @@ EXPLAIN = frozenset(
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
 CLOSE = 0.8  # how near a name comes to the one that is meant
+_MAKES = r"init|param|weight|model|net|build|create|make"
 _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
@@ -43,14 +44,19 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
     if crash and EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})
     elif message and not crash.get("sure"):
-        verdict.check(name, "not_checked", "not_understood_crash", {"message": message})
+        # A function that may only be guessed to make the parameters was given what it never takes.
+        told = not crash.get("function") or re.search(_MAKES, crash["function"], re.I)
+        detail = "not_understood_crash" if told else "not_understood"
+        verdict.check(name, "not_checked", detail, {"message": message})
     elif message:
         verdict.add(name, _crash(answer, crash["line"], message, crash.get("function", "")))
     elif _are_of_asked_sizes(crash.get("shapes", ())):
-        finding = Finding("init_shape_wrong", "W1", values={"shapes": crash["shapes"]})
-        first, second = (str(path) for path, shape in crash["shapes"] if _is_weight(shape))
-        are_inputs_first = [probes.NETWORK[letter] for letter in "DH"] in [s for _, s in crash["shapes"]]
-        finding.variable = second if are_inputs_first else first  # The other one lies as it is told to.
+        weights = [(str(path), tuple(shape)) for path, shape in crash["shapes"] if _is_weight(shape)]
+        # Of the two that do not fit the one that lies otherwise than is usual.
+        lies_right = tuple(probes.NETWORK[letter] for letter in "DH") == weights[0][1]
+        path, shape = weights[int(lies_right)]
+        values = {"shape": str(shape), "wanted": str(shape[::-1])}
+        finding = Finding("init_shape_wrong", f"W{1 + lies_right}", variable=path, values=values)
         names = re.findall(r"'([^']+)'\]$", finding.variable) or re.findall(r"[^\W\d]\w*", finding.variable)
         patterns = given(re.escape("".join(names[-1:])))
         finding.line = next(filter(None, map(answer.lines.first, patterns)), 0)
