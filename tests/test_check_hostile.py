@@ -5,7 +5,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from test_checking_source import NETWORK
+from programs import NETWORK
 
 from clearhead.checking import run
 from clearhead.checking.run import Checker, report_of

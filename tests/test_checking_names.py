@@ -5,9 +5,9 @@ import ast
 import missed
 import numpy as np
 import pytest
+from programs import NETWORK
 from renaming import renamed, renamed_notebook
 from test_checking import CORE, FILES, PLANTS, errors, ids, of_style, planted, verdict_of
-from test_checking_source import NETWORK
 
 from clearhead import check
 from clearhead.checking.factories import as_classes

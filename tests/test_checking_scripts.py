@@ -1,6 +1,7 @@
 """Scripts that train at their top level: a training is recorded as a whole, with examples of known values."""
 
 import pytest
+from programs import NETWORK
 from test_checking import errors, verdict_of
 
 from clearhead.checking.network_run.script import Script
@@ -248,45 +249,27 @@ def test_the_slope_that_is_missing_is_that_of_the_activation(activation, slope, 
     assert next(f for f in verdict.findings if f.id == "slope_forgotten").values["activation"] == name
 
 
-UPDATED_OUTSIDE = """import numpy as np
-
-
-class Net:
-    def __init__(self, n_in, n_hidden, n_out):
-        self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)
-        self.b1 = np.zeros(n_hidden)
-        self.W2 = np.random.randn(n_hidden, n_out) / np.sqrt(n_hidden)
-        self.b2 = np.zeros(n_out)
-
-    def forward(self, X):
-        self.h = 1 / (1 + np.exp(-(X @ self.W1 + self.b1)))
-        z2 = self.h @ self.W2 + self.b2
-        e = np.exp(z2 - z2.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
-
-    def backward(self, X, Y, y):
-        d2 = (y - Y) / len(X)
-        d1 = d2 @ self.W2.T * self.h * (1 - self.h)
-        return X.T @ d1, d1.sum(0), self.h.T @ d2, d2.sum(0)
-
-
+UPDATED_OUTSIDE = (
+    NETWORK
+    + """
 X = np.random.randn(90, 6)
 Y = np.eye(3)[np.arange(90) % 3]
 net = Net(6, 16, 3)
 for epoch in range(500):
-    dW1, db1, dW2, db2 = net.backward(X, Y, net.forward(X))
-    net.W1 -= 0.1 * dW1
-    net.b1 -= 0.1 * db1
-    net.W2 -= 0.1 * dW2
-    net.b2 -= 0.1 * db2
+    grads = net.backward(X, Y, net.forward(X))
+    net.W1 -= 0.1 * grads["W1"]
+    net.b1 -= 0.1 * grads["b1"]
+    net.W2 -= 0.1 * grads["W2"]
+    net.b2 -= 0.1 * grads["b2"]
 """
+)
 
 
 @pytest.mark.parametrize(
     ("right", "wrong", "mistake", "text"),
     [
         ("net.W2 -=", "net.W2 +=", "update_ascends", "net.W2 +="),
-        ("    net.b1 -= 0.1 * db1\n", "", "parameter_never_updated", "net.W1 -="),
+        ('    net.b1 -= 0.1 * grads["b1"]\n', "", "parameter_never_updated", "net.W1 -="),
         (" * self.h * (1 - self.h)", "", "slope_forgotten", "d1 = "),
     ],
 )
@@ -307,15 +290,19 @@ def test_weights_that_start_at_zero_are_told_though_their_first_pass_shows_none(
     assert found == [("init_zero_weights", 4)]
 
 
-TRAINED_ELSEWHERE = UPDATED_OUTSIDE.replace("net.W1 -= 0.1 * dW1", "kept['W1'] = kept['W1'] - 0.1 * dW1")
-for name in ("b1", "W2", "b2"):
-    TRAINED_ELSEWHERE = TRAINED_ELSEWHERE.replace(f"    net.{name} -= 0.1 * d{name}\n", "")
-TRAINED_ELSEWHERE = TRAINED_ELSEWHERE.replace("for epoch", "kept = {'W1': net.W1}\nfor epoch").replace(
-    "    dW1, db1", "    order = np.random.permutation(90)\n    X, Y = X[order], Y[order]\n    dW1, db1"
-)
+TRAINED_ELSEWHERE = UPDATED_OUTSIDE.replace("""    net.W1 -= 0.1 * grads["W1"]
+    net.b1 -= 0.1 * grads["b1"]
+    net.W2 -= 0.1 * grads["W2"]
+    net.b2 -= 0.1 * grads["b2"]
+""", """    kept["W1"] = kept["W1"] - 0.1 * grads["W1"]
+""").replace("for epoch in range(500):\n", """kept = {"W1": net.W1}
+for epoch in range(500):
+    order = np.random.permutation(90)
+    X, Y = X[order], Y[order]
+""")  # fmt: skip
 
 
 def test_what_is_updated_beside_the_parameters_leaves_them_as_they_are():
     (finding,) = verdict_of(TRAINED_ELSEWHERE).findings
     assert finding.id == "parameter_never_updated"
-    assert "kept['W1'] = kept" in TRAINED_ELSEWHERE.split("\n")[finding.line - 1]
+    assert 'kept["W1"] = kept' in TRAINED_ELSEWHERE.split("\n")[finding.line - 1]
