@@ -409,7 +409,7 @@ def test_a_mark_says_why_there_is_no_point():
     assert whys["backward"].startswith("… backward   not written yet (line 12); next:")
     assert whys["train"] == "– train   not checked: there is none"
     whys = {mark.name: mark.why for mark in marks(attention(Check("output", "pass", "output_right")))}
-    assert whys["mask"] == "– mask   not checked: forward takes no mask"
+    assert whys["mask"] == "– mask   not checked: no argument of forward takes effect as a mask"
 
 
 # As data
