@@ -24,8 +24,8 @@ def without_names(style, text):
 
 @pytest.mark.parametrize(
     "style",
-    ["network_coursera", "network_octave", "network_hangul", "attention_lucid",
-     "attention_raschka"],
+    ["network_coursera", "attention_lucid", "attention_raschka",
+     *(pytest.param(style, marks=pytest.mark.slow) for style in ("network_octave", "network_hangul"))],
 )  # fmt: skip
 def test_all_is_understood_without_names(style):
     verdict = of_style(style, without_names(style, FILES[style].read_text("utf-8")))

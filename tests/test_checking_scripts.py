@@ -157,7 +157,12 @@ X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-8)
 }
 
 
-@pytest.mark.parametrize("made", MADE)
+QUICK = ("drawn", "of another module")
+
+
+@pytest.mark.parametrize(
+    "made", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in MADE]
+)
 def test_a_script_that_makes_its_own_data_is_checked(made):
     text = SCRIPT.replace(LOADED, MADE[made].strip())
     verdict = verdict_of(text)

@@ -566,8 +566,12 @@ def models():
     }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["network", "attention", "classifier", "language"])
+@pytest.mark.parametrize(
+    ("kind", "scheme"),
+    [("network", "light"), ("attention", "dark"), ("classifier", "light"), ("language", "dark"),
+     *(pytest.param(*page, marks=pytest.mark.slow) for page in (
+         ("network", "dark"), ("attention", "light"), ("classifier", "dark"), ("language", "light")))],
+)  # fmt: skip
 def test_axe_finds_no_violation(opened, kind, scheme):
     from axe_playwright_python.sync_playwright import Axe
 

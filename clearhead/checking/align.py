@@ -151,13 +151,14 @@ class Records:
         return next(iter(exact), None)
 
     def _passed_through(self, found: Sequence[Match]) -> Match | None:
-        """The record at which a function returns what it was given."""
+        """The record at which a function names what it was given, to return it as it is; else the return."""
         given = [record for record in self.all if record.site.kind == "argument"]
         for match in found:
             site, value = match.record.site, match.record.squeezed
             own = (r for r in given if r.site.function == site.function and r.order < match.record.order)
             if site.target == "return" and any(np.array_equal(r.squeezed, value) for r in own):
-                return match
+                named = (m for m in found if m.record.site.function == site.function and m.record.site.target)
+                return next((m for m in named if m.record.order < match.record.order), match)
         return None
 
     def shaped(self, shape: Sequence[int]) -> list[Record]:

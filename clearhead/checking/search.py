@@ -11,6 +11,7 @@ from clearhead.docstrings import Step
 from clearhead.mistakes import Mistake
 
 Values = dict[str, Any]
+Known = dict[tuple[int, ...], tuple[Any, tuple[Any, ...]]]  # values of steps by their inputs, which go along
 MOST = 2
 
 
@@ -50,6 +51,7 @@ def explanations(
     `names` are the steps in order; `fits(name, values, probe)` says of a value that was just made
     whether it may be the learner's: None where it cannot be told. The first probe finds, the others confirm.
     """
+    known: Known = {}
     by_name: dict[str, list[Mistake]] = {name: [] for name in names}
     for mistake in wrong:
         if mistake.step.name in by_name:
@@ -71,7 +73,7 @@ def explanations(
             cost = 0 if mistake is None or mistake.id in ids or not mistake.id else 1
             if cost > left:
                 continue
-            after = with_value(step, name, made)
+            after = with_value(step, name, made, known)
             if after is None or fits(name, after, probe) is False:
                 continue
             more = chosen if mistake is None else {**chosen, name: mistake}
@@ -97,17 +99,30 @@ def explanations(
     return []
 
 
-def with_value(step: Step, name: str, made: Values) -> Values | None:
-    """The values with one more, if the step can be made of them."""
-    if any(value not in made and len(value) > 1 for value in step.inputs):
+def with_value(step: Step, name: str, made: Values, known: Known | None = None) -> Values | None:
+    """The values with one more, if the step can be made of them; `known` are those of the same inputs."""
+    inputs = tuple(made.get(value) for value in step.inputs)
+    key = (id(step), *map(id, inputs))
+    known = {} if known is None else known
+    if key not in known:
+        known[key] = _value(step, made), inputs  # These are kept, so that their ids stay theirs.
+    value, _ = known[key]
+    if value is None:
         return None
-    try:
-        after = {**made, name: evaluated(step, made)}
-    except ValueError:
-        return None
+    after = {**made, name: value}
     if name == "z2":  # Less the largest of its row, as a careful softmax has it.
         after["shifted"] = after[name] - after[name].max(axis=1, keepdims=True)
     return after
+
+
+def _value(step: Step, made: Values) -> Any:
+    """What a step makes of values; None if it cannot be made of them."""
+    if any(value not in made and len(value) > 1 for value in step.inputs):
+        return None
+    try:
+        return evaluated(step, made)
+    except ValueError:
+        return None
 
 
 def _whole(chosen: Mapping[str, Mistake]) -> bool:

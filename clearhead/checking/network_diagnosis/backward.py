@@ -223,11 +223,13 @@ class _Judge:
         """Where what is as good as zero, of a size, is named as the gradient of a parameter."""
         records = self.answer.records(*self.kinds).all
         nothing = (r for r in records if r.value.size == size and r.value.ndim < 3 and not any_of(r.value))
-        sites = [r.site for r in nothing if r.site.kind != "argument"]
+        named = [r for r in nothing if r.site.kind != "argument"]
+        sites = [r.site for r in named]
         for pattern in (rf"{role[0]}\w*{role[1]}", role[0]):
-            for site in sites:
-                if re.search(pattern, site.target, re.I):
-                    return site
+            for record in named:
+                if re.search(pattern, record.site.target, re.I):  # It may have had another name before.
+                    same = (r for r in named if r.site.target and np.array_equal(r.squeezed, record.squeezed))
+                    return next(same).site
         backward = self.answer.functions.get("backward", "")
         within = [site for site in sites if site.function.rpartition(".")[2] == backward]
         return next(iter((within or sites)[::-1]), None)

@@ -15,6 +15,7 @@ CHECK = "initialize_parameters"
 WEIGHTS, BIASES = ("W1", "W2"), ("b1", "b2")
 Misshapen = tuple[str, list[int], list[int]]  # a parameter, the shape that it has, and that it should have
 _RELU = r"relu|maximum\(\s*0|maximum\([^,]+,\s*0\.?0?\s*\)"
+_ALIKE = r"zeros|ones|full"
 _CANNOT_MULTIPLY = r"not aligned|mismatch in its core"
 
 
@@ -92,8 +93,11 @@ def judge_initial(answer: NetworkAnswer, verdict: Verdict) -> None:
         return
     for finding in (_weights(answer, data["sizes"], arrays), _random_biases(answer, arrays)):
         if finding is not None:
-            lines = _lines(answer)
-            finding.line = lines.get(finding.step) or _drawn(answer, finding) or _first_line(answer)
+            line = _lines(answer).get(finding.step, 0)
+            if line and finding.id == "init_zero_weights":  # One of several, in brackets.
+                below = range(line, line + 4)
+                line = next((n for n in below if re.search(_ALIKE, answer.lines.at(n))), line)
+            finding.line = line or _drawn(answer, finding) or _first_line(answer)
             finding.variable = answer.path(finding.step)
             verdict.add(CHECK, finding)
     biases = [arrays[role] for role in BIASES if role in arrays]
@@ -109,9 +113,7 @@ def _first_line(answer: NetworkAnswer) -> int:
 
 def _drawn(answer: NetworkAnswer, finding: Finding) -> int:
     """Where numbers are drawn, or made all alike, in the function that makes the parameters."""
-    pattern = (
-        r"zeros|ones|full" if finding.id == "init_zero_weights" else r"(rand\w*|normal|uniform|sample)\("
-    )
+    pattern = _ALIKE if finding.id == "init_zero_weights" else r"(rand\w*|normal|uniform|sample)\("
     if finding.id == "init_zero_weights":
         shape = answer.shape(finding.step)
         alike = (r for r in answer.records("once").all if r.value.shape in (shape, shape[::-1]))

@@ -43,7 +43,7 @@ def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
 def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
     """Which gradients do not belong to the penalty of the loss, at the line that adds it."""
     role = next((role for role in ROLES if role in wrong), "W1")
-    finding = Finding("regularisation_gradient", f"d{role}", line=_line(answer, gradients.get(role)))
+    finding = Finding("regularisation_gradient", f"d{role}", line=_line(answer, gradients.get(role), role))
     finding.values = {"names": listed(f"d{name}" for name in ROLES if name in wrong)}
     return finding
 
@@ -64,13 +64,23 @@ def _has_penalty(answer: NetworkAnswer) -> bool:
     return any(abs(none[key] - some[key]) > 1e-6 for key in none if key in some)
 
 
-def _line(answer: NetworkAnswer, gradient: Any) -> int:
+def _line(answer: NetworkAnswer, gradient: Any, role: str) -> int:
     """Where the penalty is added, or the gradient is made that it should have been added to."""
     begin = answer.line_of("backward")
     ran = {record.site.line for record in answer.records("backward").all}  # rather than a remark
-    for number, text in answer.lines.body(begin):
-        added = re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
-        if added and not re.search(_NOT_A_GRADIENT, text) and (number in ran or not ran):
-            return number
+    added = [
+        (number, text)
+        for number, text in answer.lines.body(begin)
+        if re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
+        if not re.search(_NOT_A_GRADIENT, text) and (number in ran or not ran)
+    ]
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
-    return match.record.site.line if match else begin
+    own = [number for number, text in added if re.search(rf"{role}\b|{role[0]}\w*{role[1]}\b", text, re.I)]
+    if (
+        match is not None
+        and added
+        and not own
+        and re.search(rf"{role[0]}\w*{role[1]}", match.record.site.target, re.I)
+    ):
+        return match.record.site.line  # It is added to others.
+    return next(iter(own or [number for number, _ in added]), match.record.site.line if match else begin)

@@ -14,6 +14,7 @@ from clearhead.checking.network_diagnosis.rows import Rows, rows_of
 
 Seen = list[tuple[Record, Rows]]
 _ORDER = r"\b(perm\w*|order|idx|ind\w*|shuffled?)\s*=|arange"
+_TAKEN = r"\[(perm|idx|ind|order|shuf)\w*\]"
 _SHUFFLE = r"permut|shuffle|choice|\[(perm|idx|ind|order|p)\w*\]"
 
 
@@ -36,7 +37,8 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     loop = _Loop(answer, data["batch"], seen)
     wrong = _wrong_labels(records, seen, drawn)
     if wrong is not None:
-        line = wrong.site.line or loop.line(_SHUFFLE)
+        # What is cut where it is handed on has been exchanged before.
+        line = (not wrong.site.target and loop.line(_TAKEN)) or wrong.site.line or loop.line(_SHUFFLE)
         finding = Finding("labels_not_shuffled_with_inputs", "Y", line=line, variable=wrong.site.target)
         verdict.add("train", finding)
         if "backward" not in answer.functions:  # Gradients that only training shows are of other labels too.
@@ -206,9 +208,10 @@ class _Loop:
 
     def over_batches(self) -> int:
         """The loop over the batches, or that of the generator which makes them."""
-        loops = [(number, text) for number, text in self.lines if re.match(r"\s*for\b", text)]
+        loops = [(number, text) for number, text in self.lines if re.match(r"\s*(for|while)\b", text)]
         named = [each for each in loops if re.search(r"batch", each[1])]
-        inner = max((each for each in loops if "range(" in each[1]), key=_depth, default=(self.begin, ""))
+        counted = [each for each in loops if re.search(r"range\(|while\b", each[1])]
+        inner = max(counted, key=_depth, default=(self.begin, ""))
         number, text = named[0] if named else inner
         made = re.search(r"\bin (?:\w+\.)*(\w+)\(", text)
         begin = self.answer.lines.first(rf"^\s*def {made[1]}\b") if made else 0

@@ -26,6 +26,7 @@ from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import quiet, seed_all
 
 SECONDS = 0.5  # for one run
+LOOK = 0.2  # for a look at which variables a script sets
 MOST = 4  # times as long for finding one that trains
 
 Values = Mapping[str, Any]
@@ -106,10 +107,10 @@ def _trained(recorder: Recorder, trial: Trial) -> Sizes:
     return {}
 
 
-def recorded(recorder: Recorder, run: Callable[[], Any]) -> bool:
+def recorded(recorder: Recorder, run: Callable[[], Any], seconds: float = SECONDS) -> bool:
     """Run and record; whether it did not end in an exception, other than for want of time."""
     recorder.clear()
-    recorder.on, recorder.allowance = True, Allowance(SECONDS)
+    recorder.on, recorder.allowance = True, Allowance(seconds)
     seed_all()
     try:
         with quiet():
@@ -192,7 +193,7 @@ def _scripts(learner: Learner) -> Iterator[Trial]:
     for columns, labels in itertools.product((False, True), LABELS[:2] if script.does else ()):
         trial = Trial(lambda values, _: script.run(learner.recorder, values), probes.NETWORK, columns, labels)
         values, recorder = trial.values(probes.SEEDS[0], trial.sizes), Recorder()
-        recorded(recorder, functools.partial(script.run, recorder, values))
+        recorded(recorder, functools.partial(script.run, recorder, values), LOOK)
         named = {key: value for key, value in script.names.items() if not key.startswith("__")}
         found = slots_of(named, None)
         sizes = found.sizes if found is not None else trial.sizes
