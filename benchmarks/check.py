@@ -6,6 +6,8 @@ python benchmarks/check.py --files FOLDER  what is said of other people's files 
 """
 
 import argparse
+import contextlib
+import io
 import json
 import statistics
 import subprocess
@@ -72,13 +74,18 @@ def times():
 
 
 def mistakes():
+    """What is said of planted mistakes; what the learners' code prints is none of it."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        table = "\n".join(_mistakes())
+    print(table)
+
+
+def _mistakes():
     sys.path[:0] = [str(LEARNERS), str(LEARNERS.parent)]
     import mixtures
     import test_checking as tests
 
-    print(
-        "| planted mistakes | of | named | at their line | nothing else called an error |\n|---|---|---|---|---|"
-    )
+    yield "| planted mistakes | of | named | at their line | nothing else called an error |\n|---|---|---|---|---|"
     for kind in ("network", "attention"):
         plants = [plant for plant in tests.PLANTS if plant.style.startswith(kind)]
         named = placed = alone = 0
@@ -90,20 +97,20 @@ def mistakes():
                 tests.FILES[plant.style].suffix == ".ipynb" or found[0].line in tests.lines(plant)
             )
             alone += not [identity for identity in tests.errors(verdict) if identity != plant.mistake]
-        print(f"| {kind} | {len(plants)} | {named} | {placed} | {alone} |")
-    print("\n| pairs | of | both named |\n|---|---|---|")
+        yield f"| {kind} | {len(plants)} | {named} | {placed} | {alone} |"
+    yield "\n| pairs | of | both named |\n|---|---|---|"
     for make, wrong in ((mixtures.network, mixtures.WRONG), (mixtures.attention, mixtures.ATTENTION_WRONG)):
         pairs = mixtures.pairs(wrong)
         both = sum(
             {*pair} <= tests.ids(tests.verdict_of(make(seed, pair))) for seed, pair in enumerate(pairs)
         )
-        print(f"| {make.__name__} | {len(pairs)} | {both} ({100 * both / len(pairs):.0f} %) |")
+        yield f"| {make.__name__} | {len(pairs)} | {both} ({100 * both / len(pairs):.0f} %) |"
     accused = 0
     for seed in range(100):
         for make in (mixtures.network, mixtures.attention):
             verdict = tests.verdict_of(make(seed))
             accused += any(finding.severity != "note" for finding in verdict.findings)
-    print(f"\n200 mixtures of right ways: {accused} accused")
+    yield f"\n200 mixtures of right ways: {accused} accused"
 
 
 def other_files(folder):
