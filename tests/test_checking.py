@@ -77,7 +77,7 @@ def test_a_correct_implementation_is_accused_of_nothing(style):
     assert warnings == (["fully_masked_row_nan"] if style in missed.NAN_ROWS else [])
 
 
-@pytest.mark.parametrize("style", [style for style in FILES if style not in missed.NOT_UNDERSTOOD])
+@pytest.mark.parametrize("style", FILES)
 def test_a_correct_implementation_is_understood(style):
     checks = correct(style).checks
     assert [checks[name].status for name in CORE[style.partition("_")[0]]] == ["pass"] * len(
@@ -103,9 +103,9 @@ def test_nearly_all_planted_mistakes_are_named_at_their_line_and_alone():
             elsewhere.add(key)
     # What is missed is written down, so that it can neither grow nor be forgotten.
     assert unnamed == missed.NOT_NAMED
-    assert named >= 0.93 * len(PLANTS)
-    assert alone >= 0.98 * len(PLANTS)
-    assert placed >= 0.85 * len(PLANTS)
+    assert named >= 0.99 * len(PLANTS)
+    assert alone >= 0.99 * len(PLANTS)
+    assert placed >= 0.92 * len(PLANTS)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -1,10 +1,5 @@
 """What the checker does not see yet, held by a test: it may only get less."""
 
-NOT_UNDERSTOOD: set[str] = set()
-NOT_UNDERSTOOD_WITHOUT_NAMES = {
-    "attention_kdim",
-    "attention_nanogpt",
-}
 # A row with nothing to attend to is nan in these, which is said of them.
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {

@@ -88,7 +88,8 @@ def renamed(text, seed=0):
             tokenize.COMMENT,
         ):
             before = token.string
-    by_name = {"getattr", "setattr"} & {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    called = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(tree)}
+    by_name = {"getattr", "setattr", "register_buffer", "register_parameter"} & called
     for node in ast.walk(tree) if by_name else ():  # Attributes that are asked for by their names.
         if isinstance(node, ast.Constant) and node.value in attributes and node.value in new:
             edits.append((at(node.lineno, node.col_offset + 1), node.value))

@@ -71,7 +71,8 @@ def constructor_ways(
     """
     arguments = [argument for argument in arguments if argument.name != "dtype"]
     chosen = {**sizes, "dropout": 0.1, "bias": True, "device": "cpu"}
-    settings = Settings(chosen, SIZES, constants)
+    fields = {name: chosen[role] for name, role in used.items() if role in chosen}
+    settings = Settings(chosen, SIZES, constants, fields)
     values = {**chosen, "config": settings}
     roles = {name: role or used.get(name, "") for name, role in _roles(arguments).items()}
     known = {a.name: values[roles[a.name]] for a in arguments if _is_given(a, roles[a.name])}
@@ -99,20 +100,59 @@ def constructor_ways(
 
 
 def roles_by_use(constructor: ast.AST) -> dict[str, str]:
-    """What names are used as in a constructor: a width is divided by a number of heads, a share is dropped.
+    """What names are used as in a constructor, be they fields of a configuration.
 
-    >>> code = "def __init__(self, a, b, c):\\n  assert a % b == 0\\n  self.d = nn.Dropout(c)"
+    A width is divided by a number of heads, or is what a layer takes or gives beside their product with the
+    length of a head, of which the root is taken; a share is dropped.
+
+    >>> code = "def __init__(self, a, b, c):\\n  assert a.w % b == 0\\n  self.d = nn.Dropout(c)"
     >>> sorted(roles_by_use(ast.parse(code)).items())
-    [('a', 'M'), ('b', 'A'), ('c', 'dropout')]
+    [('a', 'config'), ('b', 'A'), ('c', 'dropout'), ('w', 'M')]
+    >>> code = "def __init__(self, e, f, g): self.q, self.s = nn.Linear(e, f * g), g ** 0.5"
+    >>> sorted(roles_by_use(ast.parse(code)).items())
+    [('e', 'M'), ('f', 'A'), ('g', 'K')]
     """
+    given = {part.arg for part in ast.walk(constructor) if isinstance(part, ast.arg)} - {"self"}
     found: dict[str, str] = {}
+    products: list[set[str]] = []
+
+    def note(part: ast.expr, role: str) -> None:
+        """Keep what a name is used as, and that it is a field of an argument."""
+        match part:
+            case ast.Name(id=name) if name in given:
+                found.setdefault(name, role)
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner in given:
+                found[owner] = "config"
+                found.setdefault(name, role)
+
     for part in ast.walk(constructor):
         match part:
-            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), left=ast.Name(id=width), right=ast.Name(id=heads)):
-                found |= {width: "M", heads: "A"}
-            case ast.Call(func=ast.Attribute(attr="Dropout"), args=[ast.Name(id=share)]):
-                found[share] = "dropout"
+            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), left=width, right=heads):
+                note(width, "M")
+                note(heads, "A")
+            case ast.Call(func=ast.Attribute(attr="Dropout"), args=[share]):
+                note(share, "dropout")
+            case ast.Call(func=ast.Attribute(attr="Linear"), args=[one, other, *_]):
+                for width, product in ((one, other), (other, one)):
+                    if isinstance(product, ast.BinOp) and isinstance(product.op, ast.Mult):
+                        note(width, "M")
+                        products.append(given & {_name(product.left), _name(product.right)})
+            case ast.BinOp(op=ast.Pow(), left=length, right=ast.Constant(value=0.5 | -0.5)):
+                note(length, "K")
+            case ast.Call(func=ast.Attribute(attr="sqrt"), args=[length]):
+                note(length, "K")
+    pairs = [pair for pair in products if len(pair) == 2]
+    shared = set.intersection(*pairs) if pairs else set()
+    for pair in pairs:
+        rooted = {name for name in pair if found.get(name) == "K"}
+        lengths = rooted or (pair - shared if len(shared) == 1 else set())
+        if len(lengths) == 1:
+            found |= dict.fromkeys(lengths, "K") | dict.fromkeys(pair - lengths, "A")
     return found
+
+
+def _name(part: ast.expr) -> str:
+    return part.id if isinstance(part, ast.Name) else ""
 
 
 def _roles(arguments: Sequence[Argument]) -> dict[str, str]:

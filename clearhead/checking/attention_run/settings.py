@@ -51,7 +51,7 @@ class Settings(Configuration):
     def with_guesses(self, guessed: Mapping[str, Any]) -> "Settings":
         """The same with other guesses; what is asked of it is known to both."""
         kept = self.__dict__
-        made = Settings(kept["_values"], kept["_table"], kept["_constants"], guessed)
+        made = Settings(kept["_values"], kept["_table"], kept["_constants"], {**kept["_guessed"], **guessed})
         made.__dict__["asked"] = self.asked
         return made
 
