@@ -32,6 +32,12 @@ def test_all_is_understood_without_names(style):
     assert {check.status for check in verdict.checks.values()} == {"pass"}
 
 
+def test_sizes_that_one_size_leads_to_are_tried_once_each():
+    (plant,) = [each for each in PLANTS if (each.style, each.mistake) == ("attention_slow", "crash")]
+    verdict = of_style(plant.style, without_names(plant.style, planted(plant)))
+    assert verdict.checks["forward"].detail == "not_understood_crash"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("style", FILES)
 def test_random_names_accuse_nobody(style):

@@ -5,6 +5,7 @@ Runs inside the sandbox.
 
 import ast
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from clearhead.checking import probes
@@ -66,7 +67,8 @@ class Understanding:
         )  # fmt: skip
         return next(parts, ast.Module([], []))
 
-    def _is_right(self, named: dict[str, Any]) -> bool:
+    def _is_right(self, named: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> bool:
+        """Whether vectors come out, if need be with the sizes that the code turns out to fix."""
         self.subject.named = named
         try:
             module = self.subject.make(self.loaded)
@@ -74,11 +76,12 @@ class Understanding:
             self._crashed(error, named)
             return False
         if not named or ((self._is_told(named) or self.fixed) and not self.subject.fits(module)):
-            before = self.subject.sizes
-            self.subject.sizes = dict(before)
+            asked = self.subject.sizes
+            self.subject.sizes = dict(asked)
             self.subject.read_sizes(module, self.loaded)
             sizes = dict(self.subject.sizes)
-            if (other := self._resized(named, before)) != named and self._is_right(other):
+            other = self._resized(named, asked)
+            if other not in (*before, named) and self._is_right(other, (*before, named)):
                 return True
             self.subject.named, self.subject.sizes = named, sizes
         ways = forward_ways(arguments_of(module.forward))
