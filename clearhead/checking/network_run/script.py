@@ -133,7 +133,7 @@ class _Labels(NamedTuple):
             role_of(name) == "X"
             or value.ndim not in (1, 2)
             or value.dtype.kind not in "fiu"
-            or value.size < 4
+            or not 4 <= value.size <= MOST_NUMBERS
         ):
             return None
         if not np.isin(value, np.arange(value.size)).all():
