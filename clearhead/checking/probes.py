@@ -17,6 +17,7 @@ ATTENTION = {"B": 2, "T": 5, "A": 3, "K": 4}
 RATE = 0.37
 NO_RATE = 5e-324  # moves nothing, and is above 0 for code that asks
 SEEDS = (20, 21)
+HELD = 100  # further on, the seed of examples to validate with
 
 
 def network(seed: int, D: int, H: int, C: int, N: int) -> Arrays:

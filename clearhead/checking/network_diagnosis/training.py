@@ -24,7 +24,10 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     if not data or data["message"]:
         return
     sizes = answer.sizes
-    drawn = probes.training(data["seed"], sizes["D"], sizes["C"], int(data.get("examples", 0)))
+    drawn, held = (
+        probes.training(seed, sizes["D"], sizes["C"], int(data.get("examples", 0)))
+        for seed in (data["seed"], data["seed"] + probes.HELD)
+    )
     records = Records.of(data["records"], answer.understood["sites"], arrays).all
     if data.get("spoiled"):
         values = {"names": listed(data["spoiled"])}
@@ -36,6 +39,11 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
         return
     loop = _Loop(answer, data["batch"], seen)
     wrong = _wrong_labels(records, seen, drawn)
+    if (
+        wrong is not None
+        and _wrong_labels(records, seen, {**drawn, "Y": held["Y"], "labels": held["labels"]}) is None
+    ):
+        wrong = None  # We handed over the labels of those to validate with.
     if wrong is not None:
         # What is cut where it is handed on has been exchanged before.
         line = (not wrong.site.target and loop.line(_TAKEN)) or wrong.site.line or loop.line(_SHUFFLE)

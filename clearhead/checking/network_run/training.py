@@ -17,7 +17,7 @@ def examples(network: Network, seed: int, epochs: int, batch: int) -> dict[str, 
     """What there is to train on, and to validate with, in the learner's layout."""
     columns, labels = network.plan.columns, network.plan.labels or "one-hot"
     drawn, held = (
-        probes.training(each, network.sizes["D"], network.sizes["C"]) for each in (seed, seed + 100)
+        probes.training(each, network.sizes["D"], network.sizes["C"]) for each in (seed, seed + probes.HELD)
     )
     validation = {**forms_of_labels(held, columns), "column": held["labels"]}
     return {

@@ -48,7 +48,8 @@ class Trial(NamedTuple):
     def values(self, seed: int, sizes: Sizes) -> dict[str, Any]:
         """Examples and settings by the roles of arguments and of names."""
         drawn, held = (
-            probes.training(each, sizes["D"], sizes["C"], self.examples) for each in (seed, seed + 100)
+            probes.training(each, sizes["D"], sizes["C"], self.examples)
+            for each in (seed, seed + probes.HELD)
         )
         return {
             "X": turned(drawn["X"], self.columns), "Y": forms_of_labels(drawn, self.columns)[self.labels],
