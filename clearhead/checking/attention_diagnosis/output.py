@@ -160,6 +160,8 @@ def _is_turned_twice(explanation: Explanation) -> bool:
 def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Sequence[Explanation]) -> None:
     said = _ids(reading.explanation)
     alternatives = {identity for explanation in found for identity in _ids(explanation)} - said
+    if said & SWAPS:  # Each of two is used for the other one, and neither twice.
+        alternatives.discard("projection_reused")
     _say_mistakes(answer, verdict, reading, sorted(alternatives))
     if not reading.layout.roles["o"] and "output_projection_missing" not in said:
         verdict.add("output", _no_output_projection(answer, reading))

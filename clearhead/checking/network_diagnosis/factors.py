@@ -133,6 +133,8 @@ class _Judge:
     def others(self) -> None:
         """Another factor, where it is sure that it is one."""
         rest = {role: factor for role, factor in self.odd.items() if not _is(factor, 1)}
+        if "update_before_use" in self.verdict.ids():  # It may be updated once more.
+            rest.pop("W2", None)
         returned = {role for role, factor in self.by_return.items() if abs(factor - 1) > NEAR}
         is_sure = self.answer.is_rated and self.answer.sure(self.made.kind, "train")
         if not rest or not (rest.keys() & returned or is_sure):

@@ -23,6 +23,8 @@ def rows_of(value: Any, X: Any) -> Rows | None:
     value = value.T if value.shape[1] != D and value.shape[0] == D else value
     if value.shape[1] != D or not 0 < len(value) <= N:
         return None
+    if not (np.abs(value[0] - X).max(axis=-1) < _KNOWN).any():
+        return None  # As of most arrays, which hold something else.
     same = np.abs(value[:, None] - X).max(axis=-1) < _KNOWN
     if not (same.sum(axis=1) == 1).all():
         return None
