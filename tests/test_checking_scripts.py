@@ -219,6 +219,33 @@ def test_an_update_before_its_use_is_placed_where_it_is():
     )
 
 
+@pytest.mark.parametrize("role", ["W1", "b1", "W2", "b2"])
+def test_what_a_script_never_moves_is_named(role):
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip())
+    (line,) = [line for line in text.split("\n") if line.strip().startswith(f"{role} -= ")]
+    gradients = text.replace(f"{line}\n", f"    d = {line.partition('rate * ')[2]}\n")
+    (finding,) = verdict_of(gradients).findings
+    assert (finding.id, finding.values["names"]) == ("parameter_never_updated", role)
+
+
+def test_what_is_used_after_its_update_may_be_updated_once_more():
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip())
+    twice = text.replace("    dz1 = ", "    W2 -= rate * h.T @ p\n    dz1 = ")
+    assert [finding.id for finding in verdict_of(twice).findings] == ["update_before_use"]
+
+
+def test_a_script_with_momentum_has_right_gradients():
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip()).replace("rate, N", "v = {}\nrate, N")
+    for role in ("W1", "b1", "W2", "b2"):
+        (line,) = [line for line in text.split("\n") if line.strip().startswith(f"{role} -= ")]
+        made = f"    d{role} = {line.partition('rate * ')[2]}\n"
+        made += f"    v['{role}'] = 0.9 * v.get('{role}', 0) - rate * d{role}\n    {role} += v['{role}']\n"
+        text = text.replace(f"{line}\n", made)
+    verdict = verdict_of(text)
+    assert verdict.findings == []
+    assert verdict.checks["backward"].status == "pass"
+
+
 ONE_OUTPUT = """import numpy as np
 
 X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])

@@ -145,6 +145,9 @@ class _Judge:
             return False
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
+            if self._has_made_gradients():
+                verdict.check("backward", "pass", "gradients_right")
+                return True
             verdict.check("backward", "not_checked", "not_understood")
             return False
         if self.by_return and as_its_loss:  # Right for the learner's own loss, which may be another one.
@@ -170,6 +173,11 @@ class _Judge:
         self._sum_up()
         judge_update(answer, verdict, made)
         return True
+
+    def _has_made_gradients(self) -> bool:
+        """Whether each right gradient was made, be it that more goes into the update, as a momentum."""
+        known, records = right_gradients(self.answer, self.reading), self.answer.records(*self.kinds)
+        return all(records.find(known[f"d{role}"], parts=False) is not None for role in self.seen[0])
 
     def _explained(self) -> tuple[list[Explanation], list[str]]:
         """What explains them: also with a hidden layer that is made, and then not used by the next one."""

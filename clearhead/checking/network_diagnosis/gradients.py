@@ -223,6 +223,12 @@ def explain_gradients(
         return explanations(BACKWARD, right, wrong, values, fits, most)
 
     found = search(roles, 2)
+    if not found and moved_only and "W2" in roles:  # What is used before may be moved once more after that.
+        right_ones = right_gradients(answer, reading)
+        times = moved_along(answer, right_ones, "W2", seen[0]["W2"]) or 1.0
+        for known, steps in zip(values, seen, strict=True):
+            known["W2_next"] = known["W2"] - answer.rate * steps["W2"] / times
+        found = search(roles, 2) if abs(times - 1) > EXACT else []
     if found:
         return found, []
     for lost in LAYERS:  # One layer may be beyond what is known, and the other not.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Match
+from clearhead.checking.align import Match, Site
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
 from clearhead.checking.network_diagnosis.gradients import right_gradients
@@ -34,10 +34,28 @@ def _judge_biases(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> 
         match = records.made(values[name])
         if role in answer.shapes or match is None or records.find(values[f"d{role}"], scaled=True) is None:
             continue
+        frozen = _never_moved(answer, np.shape(values[f"d{role}"])[0])
+        if frozen is not None:
+            finding = Finding("parameter_never_updated", role, line=frozen.line, variable=frozen.target)
+            finding.values = {"names": role}
+            verdict.add("train", finding)
+            continue
         finding = at(Finding("bias_missing", name), match.record.site)
         finding.yours = f"{name} = {'x W1' if name == 'z1' else 'h W2'}"
         finding.expected = f"{name} = {answer.right[name].formula}"
         verdict.add("forward", finding)
+
+
+def _never_moved(answer: NetworkAnswer, size: int) -> Site | None:
+    """Where a bias of so many units is named that is zero, if none of that size is anything else later."""
+    named = [
+        r
+        for r in answer.records("once").all
+        if r.value.dtype.kind == "f" and r.squeezed.shape == (size,) and r.site.target not in ("", "return")
+    ]
+    zeros = [record for record in named if not record.value.any()]
+    moved = {record.site.target for record in named if record.value.any()}
+    return next((record.site for record in zeros if record.site.target not in moved), None)
 
 
 def _judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:

@@ -26,7 +26,7 @@ CLOSE = 1e-10
 LATEST = 1 << 40
 HUGE = 1e100
 RESTING = 0.5  # σ(0)
-MOST_BATCHES, MOST_HIDDEN, MOST_OUTS = 8, 12, 16
+MOST_BATCHES, MOST_HIDDEN, MOST_OUTS, MOST_USES = 8, 12, 16, 24
 
 Part = tuple[dict[str, Any], dict[str, Any]]
 
@@ -277,28 +277,33 @@ class _Index:
         for whole, at in ((inputs, None), (np.hstack([ones, inputs]), 0), (np.hstack([inputs, ones]), -1)):
             for weights in self.matrices.get(whole.shape[1], {}).values():
                 product = whole @ weights if width in (0, weights.shape[1]) else np.zeros((1, 1))
-                order = self._first(product, begin, end) if product.any() else None
-                if order is None:
-                    continue
-                if at is None:
-                    found.append(Use(order, weights, *_with_bias(self.records, product, order)))
-                else:
-                    found.append(Use(order, np.delete(weights, at, axis=0), weights[at], product))
+                for order in self._orders(product, begin, end) if product.any() else ():
+                    if at is None:
+                        found.append(Use(order, weights, *_with_bias(self.records, product, order)))
+                    else:
+                        found.append(Use(order, np.delete(weights, at, axis=0), weights[at], product))
         return sorted(found, key=lambda use: use.order)
 
-    def _first(self, value: Array, begin: int, end: int) -> int | None:
-        """The first record in a part of the run that is a value, also transposed or negative (exp(-x W))."""
+    def _orders(self, value: Array, begin: int, end: int) -> Iterator[int]:
+        """Where a part of the run makes a value, also transposed or negative (exp(-x W)): some times over."""
         entries = self.found.get(tuple(sorted(value.shape)), [])
         size = norm(value)
         low = bisect.bisect_left(entries, size * (1 - CLOSE), key=lambda entry: entry[0])
-        orders = []
+        ways: dict[int, list[int]] = {}
         for known, order, made in itertools.islice(entries, low, None):
             if known > size * (1 + CLOSE):
                 break
-            alike = (each for each in (made, made.T, -made, -made.T) if each.shape == value.shape)
-            if begin <= order <= end and any(np.abs(each - value).max() <= CLOSE * size for each in alike):
-                orders.append(order)
-        return min(orders, default=None)
+            for way, each in enumerate((made, made.T, -made, -made.T)):
+                fits = begin <= order <= end and each.shape == value.shape
+                if fits and np.abs(each - value).max() <= CLOSE * size:
+                    ways.setdefault(way, []).append(order)
+                    break
+        # As it was made first: what lies otherwise is the same one turned.
+        last = -NEAR
+        for order in sorted(min(ways.values(), key=min, default=[]))[:MOST_USES]:
+            if order >= last + NEAR:  # What is near has but another name.
+                yield order
+                last = order
 
 
 def _with_bias(records: Records, product: Array, order: int) -> tuple[Array, Array]:
