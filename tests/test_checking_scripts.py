@@ -246,6 +246,16 @@ def test_a_script_with_momentum_has_right_gradients():
     assert verdict.checks["backward"].status == "pass"
 
 
+def test_a_script_that_stops_on_its_own_data_is_told_where():
+    text = SCRIPT.replace(LOADED, MADE["drawn"].strip()).replace(
+        "W2 -= rate * h.T @ p", "W2 -= rate * p.T @ h"
+    )
+    (finding,) = verdict_of(text).findings
+    assert (finding.id, finding.check) == ("crash", "train")
+    assert "p.T @ h" in text.split("\n")[finding.line - 1]
+    assert verdict_of(text.replace(MADE["drawn"].strip(), LOADED)).findings == []  # Data may be to blame.
+
+
 ONE_OUTPUT = """import numpy as np
 
 X = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]])

@@ -40,6 +40,11 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
         verdict.check(check, "not_written", "not_written", {"function": function, "line": line})
     if verdict.checks:
         return
+    fallen, _ = answer.part("fallen")
+    if fallen:  # The file's own script, on examples like its own.
+        if not EXPLAIN & {*verdict.ids()}:
+            verdict.add("train", _crash(answer, int(fallen["line"]), fallen["message"], "training"))
+        return
     name, message = "initialize_parameters", crash.get("message", "")
     if crash and EXPLAIN & {*verdict.ids()}:
         verdict.check(name, "fail", "crashes", {"message": message})

@@ -49,6 +49,8 @@ class NetworkRun:
             crash = learner.crashes.get("initialize", {"line": 0, "message": ""})
             self.send({"part": "crash", "phase": "initialize", **crash}, {})
             trial = train_whole(learner, None, self.send)
+            if trial is None and learner.fallen:
+                self.send({"part": "fallen", **learner.fallen}, {})
             built = built_by_training(learner, trial) if trial is not None and learner.bare else None
             if built is None:
                 return

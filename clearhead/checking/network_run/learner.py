@@ -64,6 +64,7 @@ class Learner:
         self.one_by_one = hands_singles(source.tree, known, _may_be_data)
         self.unwritten = {name.rpartition(".")[2] for name in program.unwritten}
         self.crashes: dict[str, dict[str, Any]] = {}
+        self.fallen: dict[str, Any] = {}  # what stopped the file's own script
         self.ran: set[tuple[str, str]] = set()  # kinds and functions of which some call did not fail
 
     def count(self, examples: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearhead.checking.binding import role_of
 from clearhead.checking.find import Program
-from clearhead.checking.recorder import Loaded, Recorder, execute
+from clearhead.checking.recorder import Loaded, Recorder, execute, line_of, said
 from clearhead.checking.rewriting import rewritten
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
@@ -40,6 +40,7 @@ class Script:
         self.body = list(_main(source.tree))
         self.names: dict[str, Any] = {}
         self.fallen = 0  # statements that stopped, and were gone past
+        self.crash: dict[str, Any] = {}  # what stopped the first that used examples which the script made
         self.sizes: dict[str, int] = {}
         self.examples = 0
         imports: list[ast.stmt] = [
@@ -62,6 +63,7 @@ class _Running(Loaded):
     def __init__(self, script: Script, recorder: Recorder, values: Mapping[str, Any]) -> None:
         super().__init__(Program("two-layer", ""), script.source, script.modules, recorder)
         self.script, self.values = script, values
+        self.stands_in = False  # whether something stands for data that is not here
         self.outside = _reaching_out(script.source.tree)
 
     def run(self, body: list[ast.stmt]) -> None:
@@ -76,7 +78,7 @@ class _Running(Loaded):
         for name in _names_set(node):
             role = role_of(name).replace("amb", "Y")
             if role in self.values and isinstance(names.get(name, Stub("")), Stub):
-                value = self.values[role]
+                value, self.stands_in = self.values[role], True
                 names[name] = np.array(value) if isinstance(value, np.ndarray) else value
 
     def _exchange(self, node: ast.stmt, names: dict[str, Any]) -> None:
@@ -113,8 +115,12 @@ class _Running(Loaded):
             execute(rewritten(node, self.recorder.sites, source.name), source.name, names)
         except TimeoutError:
             raise
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             self.script.fallen += 1
+            is_own = self.script.examples and not self.stands_in and not isinstance(error, SystemExit)
+            if is_own and not self.script.crash:
+                message = said(error)
+                self.script.crash = {"line": line_of(error, source.name), "message": message}
             if len(self.recorder.records) > before + FEW:  # What fell was more than making data ready.
                 raise
 

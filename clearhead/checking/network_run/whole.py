@@ -195,6 +195,7 @@ def _scripts(learner: Learner) -> Iterator[Trial]:
         trial = Trial(lambda values, _: script.run(learner.recorder, values), probes.NETWORK, columns, labels)
         values, recorder = trial.values(probes.SEEDS[0], trial.sizes), Recorder()
         recorded(recorder, functools.partial(script.run, recorder, values), LOOK)
+        learner.fallen = learner.fallen or script.crash
         named = {key: value for key, value in script.names.items() if not key.startswith("__")}
         found = slots_of(named, None)
         sizes = found.sizes if found is not None else trial.sizes
