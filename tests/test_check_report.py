@@ -323,6 +323,10 @@ def test_an_assertion_without_a_message_carries_the_report():
     assert str(caught.value) == EXAMPLE
     with pytest.raises(AssertionError) as caught:
         exec(compile("def test():\n    assert report.passed and True\ntest()", "cell", "exec"), names)
+    # At the end of a branch another return stands between.
+    source = compile("if __name__ == '__main__':\n    assert passed", "main.py", "exec")
+    with pytest.raises(AssertionError, match="dW1 and db1 are wrong"):
+        exec(source, {"__name__": "__main__", "passed": example().passed})
     with pytest.raises(AssertionError, match=r"^mine$"):
         exec(compile("assert report.passed, 'mine'", "cell", "exec"), names)
     exec(compile("assert not report.passed", "cell", "exec"), names)

@@ -63,8 +63,10 @@ def _asserted(frame: Any) -> bool:
     if at >= len(code) or not ("JUMP" in code[at].opname and "TRUE" in code[at].opname):
         return False
     skipped = [each for each in code[at + 1 :] if each.offset < code[at].argval]
-    raises = any("AssertionError" in f"{each.argrepr} {NAMED.get(each.opname, '')}" for each in skipped)
-    if not raises or skipped[-1].opname != "RAISE_VARARGS":
+    # What another branch ends with may stand between.
+    end = next((n for n, each in enumerate(skipped, 1) if each.opname == "RAISE_VARARGS"), 0)
+    skipped = skipped[:end]
+    if not any("AssertionError" in f"{each.argrepr} {NAMED.get(each.opname, '')}" for each in skipped):
         return False
     by_pytest = any(str(each.argval).startswith("@py_assert") for each in code[max(at - 2, 0) : at])
     return by_pytest or len(skipped) == 2
