@@ -732,7 +732,7 @@ def test_a_file_of_which_nothing_ran_could_not_be_checked():
     crash = {"part": "crash", "phase": "initialize", "line": 0, "message": "", "function": ""}
     made = report_of(Submission("a.py", b"x"), Outcome([(found, {}), (crash, {})], None, "", "", "limits"))
     made.language = "en"
-    assert str(made).endswith("a.py could not be checked: nothing in it could be run.")
+    assert str(made).endswith("a.py could not be checked: nothing in it could be judged.")
     assert made.exit_code == 2
 
 

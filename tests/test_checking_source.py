@@ -153,5 +153,10 @@ class Mixer:
 """
 
 
+def test_attention_of_given_queries_keys_and_values_is_no_network():
+    text = "import torch\n\ndef attend(Q, K, V):\n    return (Q @ K.transpose(-2, -1)).softmax(-1) @ V\n"
+    assert "attention without projections is not checked yet" in found(text).refusal
+
+
 def test_attention_in_numpy_is_told_from_a_network_without_a_word():
     assert "attention in NumPy is not checked yet" in found(ATTENTION_IN_NUMPY).refusal

@@ -37,6 +37,7 @@ _MAKES = r"init|make|create|build|new|random|weight|param"
 _NOTHING = "no class and no function was found; check needs an implementation, written as one of them"
 _OTHER = "written for another framework; check takes a network in NumPy, or attention in PyTorch"
 _TORCH = "a network in PyTorch is not checked yet; check takes a network in NumPy, or attention in PyTorch"
+_ALONE = "attention without projections is not checked yet; add what makes queries, keys and values of x"
 _NUMPY = "attention in NumPy is not checked yet; check takes attention in PyTorch, or a network in NumPy"
 _ABSENT = "no class and no function {name} is in it"
 _NEITHER = "neither a two-layer network nor multi-head attention was found; name one with --target"
@@ -272,6 +273,8 @@ def _refusal(top: TopLevel, has_code: bool, target: str) -> str:
         return _NOTHING
     if "keras" in used:
         return _OTHER
+    if "torch" in used and {"product", "softmax", "transpose"} <= used:
+        return _ALONE
     if "torch" in used and target != "attention":
         return _TORCH
     named = re.search(r"attention|multi_?head", top.source.text.lower())
