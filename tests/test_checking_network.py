@@ -874,6 +874,15 @@ def test_what_cannot_be_taken_apart_is_a_crash_whatever_it_was_called_with(right
     assert [(finding.id, finding.line) for finding in found] == ([("crash", line)] if line else [])
 
 
+def test_a_sign_that_is_turned_in_the_activation_is_named_where_it_is():
+    text = NETWORK.replace("np.exp(-z)", "np.exp(z)")
+    (finding,) = verdict_of(text).findings
+    assert (finding.id, text.split("\n")[finding.line - 1].strip()) == (
+        "activation_sign",
+        "return 1 / (1 + np.exp(z))",
+    )
+
+
 def test_a_slope_at_the_output_is_named():
     verdict = verdict_of(NETWORK.replace("d2 = (y - Y) / len(X)", "d2 = (y - Y) * y * (1 - y) / len(X)"))
     assert [(finding.id, finding.step) for finding in verdict.findings] == [("slope_at_output", "dz2")]

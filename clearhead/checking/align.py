@@ -182,8 +182,9 @@ def _handed_on(found: Sequence[Match]) -> Match:
             return site.function != origin.function
         return bool(site.target) and not (words and re.search(rf"\b{words[0]}\b", site.target))
 
-    # The name that it had at first is that of the step before.
-    return next(filter(another, found[1:] if words else found), found[0])
+    # The name that it had at first is that of the step before; what is like one row of it is no name of it.
+    later = [match for match in found[1 if words else 0 :] if match.part == found[0].part]
+    return next(filter(another, later), found[0])
 
 
 def _likely(records: Sequence[Record], rows: Array, close: float) -> Iterator[Any]:

@@ -46,6 +46,11 @@ def hidden_without_activation(z1):
     return z1
 
 
+def activation_sign(z1):
+    """h[N,H] = σ(-z1): the sign in the exponent is turned, so that large sums give small values."""
+    return _sigmoid(-z1)
+
+
 def another_activation__tanh(z1):
     """h[N,H] = tanh(z1): tanh stands where σ was asked for."""
     return np.tanh(z1)
