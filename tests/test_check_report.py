@@ -6,6 +6,7 @@ import html
 import json
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,7 +19,7 @@ from rich.cells import cell_len
 
 import clearhead
 from clearhead import check
-from clearhead.checking import classroom, objects
+from clearhead.checking import classroom, inside, objects
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import coloured
 from clearhead.checking.marking import marks, points
@@ -697,6 +698,7 @@ GARBAGE = [
     {"part": 5},
     {"part": "crash", "line": "x", "message": ["no"]},
     {"part": "found", "target": "attention"},
+    {"part": "stuck", "line": "3"},
     {},
 ]
 
@@ -711,6 +713,25 @@ def test_what_a_job_had_too_much_of_is_said_with_its_limit(stopped):
     made.language = "en"
     assert [finding.id for finding in made.findings] == [f"stopped_{stopped}"]
     assert STOPS[stopped] in " ".join(str(made).split())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="no processor time is limited there")
+def test_the_line_that_runs_when_the_time_is_over_is_said():
+    before = signal.getsignal(signal.SIGXCPU)
+    sent = []
+    try:
+        inside._say_where_time_ends("net.py", lambda data, _: sent.append((data, {})))
+        text = "def loop():\n    for _ in range(3):\n        over()\nloop()"
+        exec(
+            compile(text, "net.py", "exec"),
+            {"over": lambda: signal.raise_signal(signal.SIGXCPU) if not sent else 0},
+        )
+    finally:
+        signal.signal(signal.SIGXCPU, before)
+    assert [data for data, _ in sent] == [{"part": "stuck", "line": 3}]
+    found = {"part": "found", "target": "two-layer", "class": "Net", "lines": ["a", "b", "c"]}
+    made = report_of(Submission("a.py", b"x"), Outcome([(found, {}), *sent], "cpu", "", "", "limits"))
+    assert [(finding.id, finding.line) for finding in made.findings] == [("stopped_cpu", 3)]
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=str)

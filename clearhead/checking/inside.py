@@ -1,6 +1,9 @@
 """What happens in the sandbox: a file is read, the implementation in it found, and run on the probes."""
 
 import ast
+import signal
+import threading
+import types
 import warnings
 from typing import Any
 
@@ -31,6 +34,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     )  # fmt: skip
     if program.refusal:
         return
+    _say_where_time_ends(read.name, send)
     run = network_run.NetworkRun if program.target == "two-layer" else attention_run.AttentionRun
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -44,6 +48,20 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
                 raise
             name = "exit" if isinstance(left, SystemExit) else type(left).__name__
             send({"part": "left", "line": line, "name": name}, {})
+
+
+def _say_where_time_ends(name: str, send: Any) -> None:
+    """Have the line of the file that runs when the seconds of processor are over sent; then it ends."""
+
+    def told(_: int, frame: types.FrameType | None) -> None:
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        while frame is not None and frame.f_code.co_filename != name:
+            frame = frame.f_back
+        if frame is not None:
+            send({"part": "stuck", "line": frame.f_lineno}, {})
+
+    if hasattr(signal, "SIGXCPU") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGXCPU, told)
 
 
 def lines(text: str) -> list[str]:

@@ -203,7 +203,8 @@ def report_of(submission: Submission, outcome: Outcome, why: str = "", isolation
         report.reason = "notebook" if unread else "ended"
         report.reason_values = {"detail": _one_line_of(outcome.detail)}
     elif outcome.stopped:
-        verdict.add("run", Finding(f"stopped_{outcome.stopped}", values=_limits(outcome)))
+        line = _stuck(outcome) if outcome.stopped == "cpu" else 0
+        verdict.add("run", Finding(f"stopped_{outcome.stopped}", line=line, values=_limits(outcome)))
     elif not found:
         report.reason = "nothing"
     report.checks, report.findings = list(verdict.checks.values()), verdict.findings
@@ -217,6 +218,12 @@ def _found(outcome: Outcome) -> dict[str, Any]:
     """What was found in the file: the first part, which is sent before any of the submission runs."""
     first = outcome.parts[0][0] if outcome.parts else {}
     return first if first.get("part") == "found" else {}
+
+
+def _stuck(outcome: Outcome) -> int:
+    """The line of the file that ran when its time was over; 0 if it is not known."""
+    told = [data.get("line") for data, _ in outcome.parts if data.get("part") == "stuck"]
+    return next((line for line in told if type(line) is int), 0)
 
 
 def _verdict(outcome: Outcome) -> Verdict:
