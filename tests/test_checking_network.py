@@ -883,6 +883,32 @@ def test_a_sign_that_is_turned_in_the_activation_is_named_where_it_is():
     )
 
 
+WAITING = NETWORK.replace(
+    "\n\ndef sigmoid",
+    """
+    def train(self, X, Y, epochs, lr):
+        for _ in range(epochs):
+            gradients = self.backward(X, Y, self.forward(X))
+            for name in gradients:
+                setattr(self, name, getattr(self, name) - lr * gradients[name])
+
+
+def sigmoid""",
+)
+BODY = WAITING[WAITING.index("        d2 = (y - Y)") : WAITING.index("    def train")]
+
+
+@pytest.mark.parametrize(
+    ("body", "mistakes", "detail"),
+    [("        pass  # TODO\n\n", [], "waits"), (f"        d = (y - Y\n{BODY}", ["syntax_error"], "unread")],
+)
+def test_what_needs_a_function_that_is_not_there_yet_is_no_crash(body, mistakes, detail):
+    assert verdict_of(WAITING).checks["train"].status == "pass"
+    verdict = verdict_of(WAITING.replace(BODY, body))
+    assert errors(verdict) == mistakes
+    assert (verdict.checks["train"].status, verdict.checks["train"].detail) == ("not_checked", detail)
+
+
 def test_a_slope_at_the_output_is_named():
     verdict = verdict_of(NETWORK.replace("d2 = (y - Y) / len(X)", "d2 = (y - Y) * y * (1 - y) / len(X)"))
     assert [(finding.id, finding.step) for finding in verdict.findings] == [("slope_at_output", "dz2")]
