@@ -145,7 +145,7 @@ class _Judge:
             return False
         if lost and not answer.sure("backward", self.kind, "train") and not as_its_loss:
             # What its arguments mean was guessed, and may have been guessed wrongly.
-            if self._has_made_gradients():
+            if not self.by_return and self._has_made_gradients():
                 verdict.check("backward", "pass", "gradients_right")
                 return True
             verdict.check("backward", "not_checked", "not_understood")

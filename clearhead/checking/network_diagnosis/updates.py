@@ -37,8 +37,8 @@ class Made:
 
 
 def judge_frozen(answer: NetworkAnswer, verdict: Verdict, made: Made, frozen: Sequence[str]) -> None:
-    """Say which parameters are never updated."""
-    if not frozen:
+    """Say which parameters are never updated, where the forward pass runs at all."""
+    if not frozen or ("forward" not in answer.functions and "name_undefined" in verdict.ids()):
         return
     finding = Finding("parameter_never_updated", frozen[0])
     if len(frozen) == len(made.by_move[0]) and "step" not in answer.functions:

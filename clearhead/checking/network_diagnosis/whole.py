@@ -252,7 +252,7 @@ class _Index:
     """Records by shape and norm, to look many products up in; weights have a least number of columns."""
 
     def __init__(self, records: Records, least: int) -> None:
-        self.records = records
+        self.records, self.sites = records, {record.order: record.site for record in records.all}
         self.found: dict[tuple[int, ...], list[tuple[float, int, Array]]] = {}
         self.matrices: dict[
             int, dict[tuple[Any, ...], Array]
@@ -285,25 +285,20 @@ class _Index:
         return sorted(found, key=lambda use: use.order)
 
     def _orders(self, value: Array, begin: int, end: int) -> Iterator[int]:
-        """Where a part of the run makes a value, also transposed or negative (exp(-x W)): some times over."""
+        """Where a part of the run makes a value first, and there again; also negative, or transposed."""
         entries = self.found.get(tuple(sorted(value.shape)), [])
         size = norm(value)
         low = bisect.bisect_left(entries, size * (1 - CLOSE), key=lambda entry: entry[0])
-        ways: dict[int, list[int]] = {}
+        orders = []
         for known, order, made in itertools.islice(entries, low, None):
             if known > size * (1 + CLOSE):
                 break
-            for way, each in enumerate((made, made.T, -made, -made.T)):
-                fits = begin <= order <= end and each.shape == value.shape
-                if fits and np.abs(each - value).max() <= CLOSE * size:
-                    ways.setdefault(way, []).append(order)
-                    break
-        # As it was made first: what lies otherwise is the same one turned.
-        last = -NEAR
-        for order in sorted(min(ways.values(), key=min, default=[]))[:MOST_USES]:
-            if order >= last + NEAR:  # What is near has but another name.
-                yield order
-                last = order
+            alike = (each for each in (made, made.T, -made, -made.T) if each.shape == value.shape)
+            if begin <= order <= end and any(np.abs(each - value).max() <= CLOSE * size for each in alike):
+                orders.append(order)
+        sites = {order: self.sites[order] for order in sorted(orders)}
+        again = [order for order, site in sites.items() if site == sites[min(sites)]]
+        yield from again[:MOST_USES]
 
 
 def _with_bias(records: Records, product: Array, order: int) -> tuple[Array, Array]:
