@@ -396,6 +396,7 @@ def attention(*checks, **more):
         (network(Check("forward", "not_checked", "no_output"), reason="nothing_ran"), (0, 7)),
         (right(findings=[Finding("ready_made", values={"name": "MLPClassifier"})]), (0, 7)),
         (right(findings=[Finding("ready_made", values={"name": "softmax"}, level="note")]), (2, 7)),
+        (right(findings=[Finding("method_misspelt", values={"name": "foward", "meant": "forward"})]), (1, 7)),
         (attention(*(Check(name, "pass") for name in ("parameters", "output", "eval", "batch"))), (5, 5)),
         (attention(Check("output", "pass"), Check("mask", "not_checked", "mask_meaning")), (5, 5)),
         (attention(Check("output", "pass"), Check("mask", "not_checked", "not_understood")), (4, 5)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ from clearhead.checking.telling import ASKED
 RIGHT = ("pass", "warning")
 # A mask that is not there, or of which either meaning is in use, is no omission.
 FREE = ("mask_not_taken", "mask_meaning")
+# What the name of a function that is misspelt would have been for.
+MEANT = {
+    "initialize_parameters": "init|param", "forward": "forw|feed|predict", "compute_loss": "loss|cost",
+    "backward": "back|grad", "train_step": "step|update", "train": "train$|fit", "evaluate": "acc|eval|score",
+    "output": "forward|head|attention",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ def marks(report: Report, target: str = "") -> list[Mark]:
 
     What was not checked or is not written yet gets no point, and what does not apply, such as a mask for
     an attention that takes none, does not cost one. An update that is part of `train` counts there and
-    for `train_step`. Nothing counts where something ready-made does the work.
+    for `train_step`. Nothing counts where something ready-made does the work, nor what has a misspelt name.
 
     >>> empty = Report("net.py", reason="empty", language="en")
     >>> [(mark.name, mark.got, mark.why[-12:]) for mark in marks(empty, "attention")][0]
@@ -62,6 +69,10 @@ def _mark(report: Report, name: str) -> Mark:
     if check is None and output is not None and output.status != "not_checked":
         check = Check(name, "not_checked", "mask_not_taken" if name == "mask" else "not_applicable")
     check = check or Check(name, "not_checked", "absent")
+    misspelt = [each for each in report.findings if each.id == "method_misspelt"]
+    for finding in misspelt:
+        if re.search(MEANT.get(name, "$^"), str(finding.values.get("meant", "")), re.I):
+            return Mark(name, 0, 1, telling.message(finding))
     is_right = check.status in RIGHT or check.detail in (*FREE, "not_applicable")
     is_own = not any(each.id == "ready_made" and each.severity == "error" for each in report.findings)
     return Mark(name, int(is_right and is_own), 1, telling.part(check))
