@@ -784,3 +784,29 @@ def test_an_attention_of_functions_is_checked(text):
     assert {right.checks[name].status for name in ("parameters", "output", "mask")} == {"pass"}
     assert errors(verdict_of(text.replace(" / Q.size(-1) ** 0.5", ""))) == ["scale_missing"]
     assert errors(verdict_of(text.replace("s = s.masked", "s.masked"))) == ["mask_discarded"]
+
+
+OWN_LENGTH = """
+import torch
+from torch import nn
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads=3, dim_head=4):
+        super().__init__()
+        inner = heads * dim_head
+        self.heads, self.scale = heads, dim_head**-0.5
+        self.qkv, self.out = nn.Linear(dim, 3 * inner), nn.Linear(inner, dim)
+
+    def forward(self, x):
+        B, T, _ = x.shape
+        q, k, v = (y.view(B, T, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, dim=-1))
+        weights = (q @ k.transpose(-2, -1) * self.scale).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).reshape(B, T, -1))
+"""
+
+
+def test_an_output_projection_that_fits_only_one_length_of_a_head_is_a_crash():
+    assert errors(verdict_of(OWN_LENGTH)) == []
+    verdict = verdict_of(OWN_LENGTH.replace("nn.Linear(inner, dim)", "nn.Linear(dim, dim)"))
+    (finding,) = verdict.findings
+    assert (finding.id, finding.line, finding.values["uneven"]) == ("crash", 16, True)

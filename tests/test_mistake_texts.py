@@ -49,6 +49,7 @@ GIVEN = {
     "bias_gradient_scalar": {"name"},
     "crash": {"message"},
     "crash_shorter": {"message"},
+    "crash_uneven": {"message"},
     "defined_twice": {"lines"},
     "gradient_scaled": {"factor"},
     "init_shape_wrong_wanted": {"shape", "wanted"},

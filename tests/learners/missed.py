@@ -3,6 +3,5 @@
 # A row with nothing to attend to is nan in these, which is said of them.
 NAN_ROWS = {"attention_course", "attention_heads", "attention_loop", "attention_plain", "attention_slow"}
 NOT_NAMED = {
-    ("attention_lucid", "crash"),
     ("network_octave", "regularisation_gradient"),
 }

@@ -82,6 +82,7 @@ def judge_edges(answer: AttentionAnswer, reading: Reading | None, verdict: Verdi
     _judge_empty_rows(answer, reading, verdict)
     _judge_batch(answer, verdict)
     _judge_shorter(answer, reading, verdict)
+    _judge_uneven(answer, verdict)
     for observed, _ in answer.observed("self", probes.SEEDS[0])[:1]:
         if observed.get("spoiled"):
             finding = Finding("input_changed", "x", line=answer.forward_line, values={"names": "x"})
@@ -120,6 +121,14 @@ def _judge_shorter(answer: AttentionAnswer, reading: Reading | None, verdict: Ve
     if answer.lines.first_own(TRIANGLE):
         values = {"message": shorter["message"], "function": "forward", "shorter": True}
         verdict.add("output", Finding("crash", "weights", line=int(shorter["line"]), values=values))
+
+
+def _judge_uneven(answer: AttentionAnswer, verdict: Verdict) -> None:
+    """Whether heads of a length of their own make what the output projection does not take."""
+    uneven = answer.understood.get("uneven")
+    if uneven and not verdict.ids("error"):
+        values = {"message": uneven["message"], "function": "forward", "uneven": True}
+        verdict.add("output", Finding("crash", "output", line=int(uneven["line"]), values=values))
 
 
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:

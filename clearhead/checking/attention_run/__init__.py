@@ -65,6 +65,7 @@ class AttentionRun:
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module), "gradient": observing.gradients(),
+                "uneven": understanding.uneven,
                 "dropped": dropped(self.program.body), "called": called(self.subject.torch, observing.once),
             },
             {},

@@ -13,6 +13,7 @@ from clearhead.checking.allowance import Allowance
 from clearhead.checking.attention_run.arguments import (
     INPUTS,
     SIZES,
+    UNEVEN_HEAD,
     constructor_ways,
     forward_ways,
     roles_by_use,
@@ -37,6 +38,7 @@ class Understanding:
     def __init__(self, subject: AttentionSubject, loaded: Loaded) -> None:
         self.subject, self.loaded = subject, loaded
         self.crash: dict[str, Any] = {}
+        self.uneven: dict[str, Any] = {}  # a crash where the heads together are no token's length
         self.fixed = False  # whether the code may fix sizes that names do not speak of
 
     def reached(self) -> bool:
@@ -117,6 +119,9 @@ class Understanding:
     def _crashed(self, error: BaseException, named: dict[str, Any], module: Any = None) -> None:
         """Keep the first message, or the first one with a line; it is sure where the call was by name."""
         line, message = line_of(error, self.loaded.source.name), said(error)
+        merged = probes.ATTENTION["A"] * UNEVEN_HEAD
+        if UNEVEN_HEAD in named.values() and re.search(rf"cannot be multiplied \(\d+x{merged} and", message):
+            self.uneven = {"line": line, "message": message}
         if "message" in self.crash and (not line or self.crash.get("line")):
             return
         sure = line and self._is_told(named) and not self._is_ours(error, message, module)
