@@ -97,7 +97,7 @@ def test_a_mistake_has_three_levels_with_the_same_places_to_fill(key):
 
 
 def test_the_other_texts_have_the_same_places_to_fill():
-    assert GROUPS == ["check", "next", "evidence", "report", "reason", "note"]
+    assert GROUPS == ["check", "cures", "next", "evidence", "report", "reason", "note"]
     for group in GROUPS:
         for key, text in texts("en")[group].items():
             assert places(text) == places(texts("ko")[group][key]), (group, key)

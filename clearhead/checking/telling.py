@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from clearhead.checking.cures import cure_of
 from clearhead.checking.findings import Check, Finding
 from clearhead.checking.layout import Row, laid_out, tables
 from clearhead.checking.wording import Wording
@@ -171,7 +172,12 @@ class Telling:
         return [self.words.plain(check.name) for check in checks if check.status == status]
 
     def _level(self, finding: Finding, level: str) -> str:
-        return self.words.level(self._identity(finding), level, self._filling(finding))
+        identity, values = self._identity(finding), self._filling(finding)
+        if (identity, level) == ("crash", "how"):
+            cure, name = cure_of(str(values.get("message", "")))
+            if cure:
+                return self.words.line("cures", cure, values | {"name": name})
+        return self.words.level(identity, level, values)
 
     def _identity(self, finding: Finding) -> str:
         """The key of its texts: others where more is known, as a name that may be meant."""
