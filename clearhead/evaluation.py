@@ -193,6 +193,8 @@ def _meet(left: Axes, right: Axes) -> Axes:
 
 def _spread(cells: Cells, axes: Axes) -> Array:
     """The numbers with their axes in this order, and one of length 1 for each that they lack."""
+    if cells.axes == axes:
+        return cells.numbers
     present = [cells.axes.index(axis) for axis in axes if axis in cells.axes]
     missing = [place for place, axis in enumerate(axes) if axis not in cells.axes]
     return np.expand_dims(cells.numbers.transpose(present), tuple(missing))
@@ -215,11 +217,8 @@ def _product(left: Cells, right: Cells) -> Cells:
         raise ValueError(f"S and T meet in a product, got {lengths}; pass as many keys as queries.")
     lead = _meet(left.axes[:-2], right.axes[:-2])
     axes = _once((*lead, *left.axes[-2:-1], right.axes[-1]))
-    # The axis that goes has a number of its own: it may be S on one side and T on the other.
-    rows = [*map(AXES.index, left.axes[:-1]), len(AXES)]
-    columns = [*map(AXES.index, right.axes[:-2]), len(AXES), AXES.index(right.axes[-1])]
-    result = [*map(AXES.index, axes)]
-    return Cells(axes, np.einsum(left.numbers, rows, right.numbers, columns, result, optimize=True))
+    rows = _spread(left, (*lead, *left.axes[-2:])) if len(left.axes) > 1 else left.numbers
+    return Cells(axes, rows @ _spread(right, (*lead, *right.axes[-2:])))
 
 
 def named_axes(letters: str, axes: Axes) -> Axes:
