@@ -6,6 +6,7 @@ Runs inside the sandbox.
 import __future__
 
 import ast
+import math
 import sys
 import types
 from collections.abc import Iterator
@@ -47,13 +48,13 @@ class Recorder:
     def __init__(self) -> None:
         self.sites: list[Site] = []
         self.on = False
-        self.allowance = Allowance()  # of what runs
+        self.allowance, self.most = Allowance(), math.inf  # of what runs: its time, and values that it makes
         self.clear()
 
     def clear(self) -> None:
         """Forget all values, and keep the places."""
         self.records: list[tuple[int, Any]] = []
-        self.left = MOST_BYTES
+        self.left, self.made = MOST_BYTES, 0
         self.times: dict[int, int] = {}
         self.late: dict[int, list[int]] = {}
 
@@ -61,7 +62,8 @@ class Recorder:
         """Keep a copy of the value, if it is one of numbers; it is handed on as it is."""
         if self.on:
             self.keep(site, value)
-            if self.allowance.over:
+            self.made += 1
+            if self.made > self.most or self.allowance.over:
                 raise TimeoutError
         return value
 

@@ -254,9 +254,8 @@ class _Index:
     def __init__(self, records: Records, least: int) -> None:
         self.records, self.sites = records, {record.order: record.site for record in records.all}
         self.found: dict[tuple[int, ...], list[tuple[float, int, Array]]] = {}
-        self.matrices: dict[
-            int, dict[tuple[Any, ...], Array]
-        ] = {}  # by their rows, as they are and transposed
+        # By their rows, then by their columns; as they are and transposed.
+        matrices: dict[int, dict[int, dict[bytes, Array]]] = {}
         for record in records.all:
             value = record.value[None] if record.value.ndim == 1 else record.value
             if value.dtype.kind != "f" or value.ndim != 2 or not np.abs(value).max(initial=0) < HUGE:
@@ -265,24 +264,44 @@ class _Index:
                 entry = (norm(value), record.order, value)
                 self.found.setdefault(tuple(sorted(value.shape)), []).append(entry)
             for each in (value, value.T) if min(value.shape) >= least else ():
-                same = self.matrices.setdefault(len(each), {})
-                same.setdefault((each.shape, each.tobytes()), np.ascontiguousarray(each))
+                rows, columns = each.shape
+                same = matrices.setdefault(rows, {}).setdefault(columns, {})
+                same.setdefault(each.tobytes(), each)
+        self.matrices = {
+            rows: {columns: np.stack([*same.values()]) for columns, same in every.items()}
+            for rows, every in matrices.items()
+        }
         for entries in self.found.values():
             entries.sort(key=lambda entry: entry[0])
+        self.norms = {
+            shape: np.array([size for size, *_ in entries]) for shape, entries in self.found.items()
+        }
 
     def uses(self, inputs: Array, width: int = 0, begin: int = 0, end: int = LATEST) -> list[Use]:
         """Where inputs were multiplied with weights, in the order of the run; a row may be the bias."""
         ones = np.ones((len(inputs), 1))
         found = []
         for whole, at in ((inputs, None), (np.hstack([ones, inputs]), 0), (np.hstack([inputs, ones]), -1)):
-            for weights in self.matrices.get(whole.shape[1], {}).values():
-                product = whole @ weights if width in (0, weights.shape[1]) else np.zeros((1, 1))
-                for order in self._orders(product, begin, end) if product.any() else ():
+            for weights, product in self._products(whole, width):
+                for order in self._orders(product, begin, end):
                     if at is None:
                         found.append(Use(order, weights, *_with_bias(self.records, product, order)))
                     else:
                         found.append(Use(order, np.delete(weights, at, axis=0), weights[at], product))
         return sorted(found, key=lambda use: use.order)
+
+    def _products(self, inputs: Array, width: int) -> Iterator[tuple[Array, Array]]:
+        """Weights, of a width if one is given, and their product with inputs if it is as long as a record."""
+        known = self.matrices.get(inputs.shape[1], {})
+        for columns, weights in known.items():
+            norms = self.norms.get(tuple(sorted((len(inputs), columns))))
+            if norms is None or width not in (0, columns):
+                continue
+            products = inputs @ weights
+            sizes = np.sqrt(np.square(products).sum(axis=(1, 2)))
+            low, high = (norms.searchsorted(sizes * (1 + each * CLOSE)) for each in (-2, 2))
+            for place in np.flatnonzero((low < high) & (sizes > 0)):
+                yield weights[place], products[place]
 
     def _orders(self, value: Array, begin: int, end: int) -> Iterator[int]:
         """Where a part of the run makes a value first, and there again; also negative, or transposed."""

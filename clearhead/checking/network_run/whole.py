@@ -5,6 +5,7 @@ Either its own training function is called, or its top level is run, with our ex
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import quiet, seed_all
 
 SECONDS = 0.5  # for one run
+ENOUGH = 50_000  # values of one run: what comes later is no other than what was
 LOOK = 0.2  # for a look at which variables a script sets
 MOST = 4  # times as long for finding one that trains
 
@@ -111,7 +113,7 @@ def _trained(recorder: Recorder, trial: Trial) -> Sizes:
 def recorded(recorder: Recorder, run: Callable[[], Any], seconds: float = SECONDS) -> bool:
     """Run and record; whether it did not end in an exception, other than for want of time."""
     recorder.clear()
-    recorder.on, recorder.allowance = True, Allowance(seconds)
+    recorder.on, recorder.allowance, recorder.most = True, Allowance(seconds), ENOUGH
     seed_all()
     try:
         with quiet():
@@ -121,7 +123,7 @@ def recorded(recorder: Recorder, run: Callable[[], Any], seconds: float = SECOND
     except (Exception, SystemExit):
         return False
     finally:
-        recorder.on, recorder.allowance = False, Allowance()
+        recorder.on, recorder.allowance, recorder.most = False, Allowance(), math.inf
     return True
 
 
