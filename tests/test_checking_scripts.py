@@ -2,7 +2,7 @@
 
 import pytest
 from programs import NETWORK
-from test_checking import errors, verdict_of
+from test_checking import FILES, errors, of_style, verdict_of
 
 from clearhead.checking.network_run.script import Script
 from clearhead.checking.recorder import Recorder
@@ -348,3 +348,19 @@ def test_what_is_updated_beside_the_parameters_leaves_them_as_they_are():
     (finding,) = verdict_of(TRAINED_ELSEWHERE).findings
     assert finding.id == "parameter_never_updated"
     assert 'kept["W1"] = kept' in TRAINED_ELSEWHERE.split("\n")[finding.line - 1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("Theta1_grad[:, 1:] += lambda_ / m * Theta1[:, 1:]", "Theta1_grad += lambda_ / m * Theta1", "+="),
+        ("lambda_ / (2 * m) * (np", "lambda_ / m * (np", "+="),
+        ("    Theta1_grad[:, 1:] += lambda_ / m * Theta1[:, 1:]\n", "", "= d2.T"),
+    ],
+)
+def test_in_a_training_as_a_whole_the_penalty_of_the_loss_is_that_of_the_gradients(old, new, line):
+    text = FILES["network_octave"].read_text()
+    verdict = of_style("network_octave", text.replace(old, new))
+    (finding,) = (f for f in verdict.findings if f.severity == "error")
+    assert (finding.id, finding.step) == ("regularisation_gradient", "db1" if "+= l" in new else "dW1")
+    assert line in text.split("\n")[finding.line - 1]

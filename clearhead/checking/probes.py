@@ -15,6 +15,7 @@ LARGE = {"D": 60, "H": 300, "C": 40}  # where the initialisations that are used 
 TRAINING = {"N": 11, "batch": 4, "epochs": 3}
 ATTENTION = {"B": 2, "T": 5, "A": 3, "K": 4}
 RATE = 0.37
+PENALTY = 0.3
 NO_RATE = 5e-324  # moves nothing, and is above 0 for code that asks
 SEEDS = (20, 21)
 HELD = 100  # further on, the seed of examples to validate with

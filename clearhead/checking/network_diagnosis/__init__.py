@@ -18,7 +18,7 @@ from clearhead.checking.network_diagnosis.failures import (
 from clearhead.checking.network_diagnosis.forward import explain_forward
 from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
 from clearhead.checking.network_diagnosis.loss import judge_loss
-from clearhead.checking.network_diagnosis.penalty import judge_penalty
+from clearhead.checking.network_diagnosis.penalty import judge_penalty, judge_recorded_penalty
 from clearhead.checking.network_diagnosis.recorded import judge_recorded
 from clearhead.checking.network_diagnosis.training import judge_training
 from clearhead.checking.network_diagnosis.whole import answer_of_whole, has_one_output
@@ -71,6 +71,9 @@ def _diagnose_whole(
     judge_backward(answer, reading, verdict)
     if "train" not in verdict.checks:
         judge_training(answer, verdict)
+    penalised = answer_of_whole(parts, roles, "penalised")
+    if penalised is not None:
+        judge_recorded_penalty(penalised, explain_forward(penalised, Verdict()), verdict)
     return True
 
 

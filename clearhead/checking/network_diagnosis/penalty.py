@@ -1,7 +1,8 @@
 """Gradients of a network with a penalty on the weights, against central differences of its own loss."""
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,19 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer
-from clearhead.checking.network_diagnosis.gradients import consistent, moved, returned
+from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, Reading
+from clearhead.checking.network_diagnosis.gradients import (
+    EXACT,
+    consistent,
+    moved,
+    returned,
+    right_gradients,
+)
 
 _STRENGTH = r"reg|lambd|lamb?da|l2|decay|alpha"
 _NOT_A_GRADIENT = r"def |loss|cost"
+_GRADIENT = r"grad|^d_?[A-Zw]|delta"
+LOOSE = 1e-6  # for a loss, whose logarithm may be guarded by a small number
 Gradients = dict[str, Any]
 
 
@@ -38,6 +47,61 @@ def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
         return
     wrong = [role for role in made if consistent(answer, {role: made[role]}, data["reg"]) is False]
     verdict.add("backward", penalty_finding(answer, before, wrong))
+
+
+def judge_recorded_penalty(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """Say which parameters a recorded training pulls otherwise than the penalty in its loss asks for."""
+    if reading.forward is None or verdict.ids("error"):
+        return
+    values, moves = right_gradients(answer, reading), moved(answer, "once", probes.SEEDS[0])
+    pulls = {role: _pull(move, values[f"d{role}"], values[role]) for role, move in moves.items()}
+    known = {role: pull for role, pull in pulls.items() if pull is not None}
+    for roles, strength in itertools.product((("W1", "W2"), tuple(known)), _strengths(answer, known)):
+        penalty = strength / 2 * sum(np.square(values[role]).sum() for role in roles)
+        loss = np.asarray(answer.right["loss"].evaluate(values) + penalty)
+        if answer.records("once").made(loss, close=LOOSE) is not None:
+            asked = {role: strength if role in roles else 0.0 for role in known}
+            wrong = [role for role in known if abs(known[role] - asked[role]) > LOOSE]
+            if wrong:
+                finding = penalty_finding(answer, moves, wrong)
+                finding.line = _recorded_line(answer, finding.step[-1]) or finding.line
+                verdict.add("backward", finding)
+            return
+
+
+def _recorded_line(answer: NetworkAnswer, layer: str) -> int:
+    """Where a penalty is added to the gradient of a layer's weights, or where that gradient is made.
+
+    The bias may be a row or a column of the weights.
+    """
+    inputs, units = answer.shape(f"W{layer}")
+    shapes = [sorted(shape) for shape in ((inputs, units), (inputs + 1, units))]
+    near = [r.site for r in answer.records("once").all if sorted(r.value.shape) in shapes and r.site.target]
+    of_gradients = [site for site in near if re.search(_GRADIENT, site.target)]
+    added = (site.line for site in of_gradients if _adds_penalty(answer.lines.at(site.line)))
+    return next(added, 0) or next((site.line for site in of_gradients), 0)
+
+
+def _adds_penalty(text: str) -> bool:
+    adds = re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
+    return bool(adds) and not re.search(_NOT_A_GRADIENT, text)
+
+
+def _pull(move: Any, gradient: Any, value: Any) -> float | None:
+    """How strongly a move pulls at a parameter beside following its gradient; None if it does neither."""
+    both = np.stack([np.ravel(gradient), np.ravel(value)], axis=1)
+    if np.linalg.matrix_rank(both) < both.shape[1] or not np.isfinite(move).all():
+        return None
+    (factor, strength), *_ = np.linalg.lstsq(both, np.ravel(move), rcond=None)
+    explained = np.allclose(both @ (factor, strength), np.ravel(move), rtol=0, atol=EXACT)
+    return float(strength / factor) if explained and abs(factor) > EXACT else None
+
+
+def _strengths(answer: NetworkAnswer, pulls: Mapping[str, float]) -> set[float]:
+    """How strong the penalty of a loss may be: as strong as the pulls, or as it was asked to be."""
+    asked = (probes.PENALTY, probes.PENALTY / answer.sizes["N"])
+    found = {*asked, *(pull for pull in pulls.values() if abs(pull) > LOOSE)}
+    return {times * strength for strength in found for times in (0.5, 1, 2)}
 
 
 def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
@@ -71,8 +135,7 @@ def _line(answer: NetworkAnswer, gradient: Any, role: str) -> int:
     added = [
         (number, text)
         for number, text in answer.lines.body(begin)
-        if re.search(_STRENGTH, text, re.I) and re.search(r"[-+]", text)
-        if not re.search(_NOT_A_GRADIENT, text) and (number in ran or not ran)
+        if _adds_penalty(text) and (number in ran or not ran)
     ]
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
     own = [number for number, text in added if re.search(rf"{role}\b|{role[0]}\w*{role[1]}\b", text, re.I)]

@@ -49,13 +49,16 @@ class Pass(NamedTuple):
     outs: list[Array]
 
 
-def answer_of_whole(parts: Sequence[tuple[Any, Any]], roles: Collection[str] = ()) -> NetworkAnswer | None:
+def answer_of_whole(
+    parts: Sequence[tuple[Any, Any]], roles: Collection[str] = (), part: str = "whole"
+) -> NetworkAnswer | None:
     """What code whose functions cannot be called answers by one recorded training; None if nothing.
 
-    `roles` are parameters that it is known to have; of others a bias that is always zero is none.
+    `roles` are parameters that it is known to have; of others a bias that is always zero is none. Another
+    `part` is the training with a penalty.
     """
     kinds = grouped(parts)
-    wholes = {data["seed"]: (data, arrays) for data, arrays in kinds.get("whole", [])}
+    wholes = {data["seed"]: (data, arrays) for data, arrays in kinds.get(part, [])}
     updates = [_update(*wholes[seed], roles) if seed in wholes else None for seed in probes.SEEDS]
     known = [update for update in updates if update is not None]
     if len(known) < len(updates) or len({_sizes(update) for update in known}) > 1:

@@ -16,7 +16,6 @@ from clearhead.checking.network_run.settings import set_numbers
 from clearhead.checking.subject import cloned
 
 STEP = 1e-5
-PENALTY = 0.3
 
 
 def differences(network: Network, send: Send, reg: float = 0.0) -> None:
@@ -67,19 +66,19 @@ def regularised(network: Network, send: Send) -> None:
         return
     takes = [argument.name for argument in network.learner.arguments(way.name) if argument.role == "reg"]
     thing, _ = network.ready(probes.SEEDS[0])
-    if not set_numbers(thing, network.learner.kept, reg=PENALTY) and not takes:
+    if not set_numbers(thing, network.learner.kept, reg=probes.PENALTY) and not takes:
         return
     with contextlib.suppress(Exception):
         _penalised(network, send, replace(way, binding={**way.binding, **dict.fromkeys(takes, "reg")}))
-    differences(network, send, PENALTY)
+    differences(network, send, probes.PENALTY)
 
 
 def _penalised(network: Network, send: Send, way: Way) -> None:
     thing, values = network.after(way.before, probes.SEEDS[0])
-    set_numbers(thing, network.learner.kept, reg=PENALTY)
+    set_numbers(thing, network.learner.kept, reg=probes.PENALTY)
     before = cloned(thing)
-    made = network.call(thing, way, {**values, "reg": PENALTY, "Y": values[way.labels]})
+    made = network.call(thing, way, {**values, "reg": probes.PENALTY, "Y": values[way.labels]})
     data, arrays = outcome(made, network.changes(before, thing))
     arrays |= parameters("after", network.slots.get(thing))
-    header = {"kind": "regularised", "seed": probes.SEEDS[0], "reg": PENALTY, "roles": way.binding}
+    header = {"kind": "regularised", "seed": probes.SEEDS[0], "reg": probes.PENALTY, "roles": way.binding}
     send({"part": "observed", **header, **data}, arrays)

@@ -46,6 +46,7 @@ class Trial(NamedTuple):
     binding: Mapping[str, str] = MappingProxyType({})
     roles: frozenset[str] = frozenset()
     examples: int = 0  # where they are not so many as the probes have
+    reg: float = 0.0  # the strength of a penalty on the weights
 
     def values(self, seed: int, sizes: Sizes) -> dict[str, Any]:
         """Examples and settings by the roles of arguments and of names."""
@@ -57,7 +58,8 @@ class Trial(NamedTuple):
             "X": turned(drawn["X"], self.columns), "Y": forms_of_labels(drawn, self.columns)[self.labels],
             "X_val": turned(held["X"], self.columns),
             "Y_val": forms_of_labels(held, self.columns)[self.labels],
-            "lr": probes.RATE, "draw": functools.partial(probes.training, seed), **probes.TRAINING,
+            "lr": probes.RATE, "reg": self.reg, "draw": functools.partial(probes.training, seed),
+            **probes.TRAINING,
         }  # fmt: skip
 
     def record(self, recorder: Recorder, seed: int, sizes: Sizes) -> bool:
@@ -73,16 +75,27 @@ def train_whole(learner: Learner, network: Network | None, send: Send) -> Trial 
         if allowance.over:
             break
         sizes = _trained(recorder, trial)
-        for seed in probes.SEEDS if sizes else ():
-            if seed == probes.SEEDS[0] or trial.record(recorder, seed, sizes):
+        if sizes:
+            trial = trial._replace(sizes=sizes)
+            _send_whole(recorder, trial, send)
+            return trial
+    return None
+
+
+def _send_whole(recorder: Recorder, trial: Trial, send: Send) -> None:
+    """Send what one training is recorded to make, then another one, and both with a penalty if one is taken.
+
+    The first is recorded already.
+    """
+    for part, reg in (("whole", 0.0), *([("penalised", probes.PENALTY)] if "reg" in trial.roles else ())):
+        for seed in probes.SEEDS:
+            is_known = (part, seed) == ("whole", probes.SEEDS[0])
+            if is_known or trial._replace(reg=reg).record(recorder, seed, trial.sizes):
                 meta, arrays = recorder.answer()
                 sites = [site.row() for site in recorder.sites]
-                header = {"part": "whole", "seed": seed, "sizes": dict(sizes), "function": trial.function,
+                header = {"part": part, "seed": seed, "sizes": dict(trial.sizes), "function": trial.function,
                           "examples": trial.examples}  # fmt: skip
                 send({**header, "roles": sorted(trial.roles), "sites": sites, **meta}, arrays)
-        if sizes:
-            return trial._replace(sizes=sizes)
-    return None
 
 
 def built_by_training(learner: Learner, trial: Trial) -> Built | None:
