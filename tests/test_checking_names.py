@@ -71,6 +71,7 @@ def test_random_names_hide_few_mistakes(target, least):
         ("def f(w, g, a): return [p - a * q for p, q in zip(w, g)]", {"a": "lr"}),
         ("def f(w, g, a): return g + a * w", {"a": "reg"}),
         ("def f(w, l, a): return l + a * (w ** 2).sum() + a * (w ** 2).sum() + a * 1 + a * 2", {"a": "reg"}),
+        ("def f(w, l, a):\n  c = a * (w * w).sum()\n  return l + c", {"a": "reg"}),
         ("def f(h, y, a): return h - y / 3, h - y / 4", {}),
         ("def f(a, b, c):\n for e in range(a):\n  for i in range(0, 9, b): g(x[i:i + b])\n  if e % c: h()",
          {"a": "epochs", "b": "batch", "c": "log"}),

@@ -90,7 +90,7 @@ def _roles(node: ast.FunctionDef) -> Roles:
     factors = Counter(_factors(node, ast.Sub))
     found = dict.fromkeys((text for text, count in factors.items() if count > 1), "lr")
     penal = {*_factors(node, ast.Add, of_squares=True)}
-    for text, count in Counter(_factors(node, ast.Add)).items():
+    for text, count in (Counter(_factors(node, ast.Add)) | Counter(penal)).items():
         found.setdefault(text, "reg" if text in penal or count <= _FEW else "lr")
     twice = set()
     counters = {ast.unparse(part.target) for part in ast.walk(node) if isinstance(part, ast.For)}
@@ -149,19 +149,27 @@ def _is_index(counter: str, loop: ast.For) -> bool:
 
 
 def _factors(node: ast.FunctionDef, kind: type[ast.operator], of_squares: bool = False) -> Iterator[str]:
-    """The number in each product that is added to something, or taken from it; if need be only of squares."""
+    """The number in each product that is added to something, or taken from it.
+
+    If need be only of squares, and of those also what is given a name before it is added.
+    """
     arrays = set(_arrays(node))
     repeated = (part for part in ast.walk(node) if _is_repeated(part))
     loops = (part for part in ast.walk(node) if isinstance(part, ast.For))
     looped = {part for loop in loops for part in ast.walk(loop) if isinstance(part, ast.AugAssign)}
     for part in itertools.chain(ast.walk(node), *map(ast.walk, repeated)):
-        if isinstance(part, ast.BinOp | ast.AugAssign) and isinstance(part.op, kind):
-            value = part.right if isinstance(part, ast.BinOp) else part.value
-            if of_squares and not any(map(_is_square, ast.walk(value))):
+        match part:
+            case ast.BinOp(op=operator, right=value) | ast.AugAssign(op=operator, value=value):
+                is_one = isinstance(operator, kind)
+            case ast.Assign(value=value):
+                is_one = of_squares
+            case _:
                 continue
-            if kind is ast.Add and part in looped and not of_squares:
-                continue  # A penalty's gradient, or a step up the slope: one cannot tell.
-            yield from [text for text in map(ast.unparse, _product(value)) if text not in arrays][:1]
+        if not is_one or (of_squares and not any(map(_is_square, ast.walk(value)))):
+            continue
+        if kind is ast.Add and part in looped and not of_squares:
+            continue  # A penalty's gradient, or a step up the slope: one cannot tell.
+        yield from [text for text in map(ast.unparse, _product(value)) if text not in arrays][:1]
 
 
 def _is_repeated(node: ast.AST) -> bool:
