@@ -79,6 +79,7 @@ def test_random_names_hide_few_mistakes(target, least):
         ("def f(a): return np.random.default_rng(a)", {"a": "seed"}),
         ("def f(p, X): return X @ p['W1']", {"p": "params"}),
         ("def f(p, g):\n for k in p: p[k] += g[k]", {"p": "params"}),
+        ("def f(p, g, a):\n for k in p: p[k] = p[k] + a * g[k]", {"p": "params"}),
         ("def f(a, n): return a.permutation(n)", {"a": "rng"}),
         ("def f(w, g, a):\n  w -= a * g\n  return x[0:0 + a]", {}),  # As two things: neither.
     ],

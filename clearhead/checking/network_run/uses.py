@@ -156,7 +156,7 @@ def _factors(node: ast.FunctionDef, kind: type[ast.operator], of_squares: bool =
     arrays = set(_arrays(node))
     repeated = (part for part in ast.walk(node) if _is_repeated(part))
     loops = (part for part in ast.walk(node) if isinstance(part, ast.For))
-    looped = {part for loop in loops for part in ast.walk(loop) if isinstance(part, ast.AugAssign)}
+    looped = {added for loop in loops for part in ast.walk(loop) for added in _added_to(part)}
     for part in itertools.chain(ast.walk(node), *map(ast.walk, repeated)):
         match part:
             case ast.BinOp(op=operator, right=value) | ast.AugAssign(op=operator, value=value):
@@ -170,6 +170,16 @@ def _factors(node: ast.FunctionDef, kind: type[ast.operator], of_squares: bool =
         if kind is ast.Add and part in looped and not of_squares:
             continue  # A penalty's gradient, or a step up the slope: one cannot tell.
         yield from [text for text in map(ast.unparse, _product(value)) if text not in arrays][:1]
+
+
+def _added_to(node: ast.AST) -> Iterator[ast.AST]:
+    """What adds to something that is there already: t += a * b, t = t + a * b."""
+    match node:
+        case ast.AugAssign():
+            yield node
+        case ast.Assign(targets=[target], value=ast.BinOp(left=left) as value):
+            if ast.unparse(target) == ast.unparse(left):
+                yield value
 
 
 def _is_repeated(node: ast.AST) -> bool:
