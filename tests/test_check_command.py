@@ -21,7 +21,7 @@ from clearhead import check_command
 from clearhead.checking.run import Checker
 from clearhead.checking.submissions import Submission, submissions_in
 from clearhead.cli import main
-from clearhead.sandbox import Worker
+from clearhead.sandbox import Outcome, Worker
 
 LEARNERS = Path(__file__).parent / "learners"
 RIGHT = (LEARNERS / "network_skeleton.py").read_text("utf-8")
@@ -472,6 +472,24 @@ def test_a_cache_that_is_broken_is_none(here, content):
         assert checker.check(submission).to_json() == first.to_json()
         assert [path.name for path in (here / "kept").iterdir()] == [kept.name]
         assert json.loads(kept.read_text())["file"] == "net.py"
+
+
+@pytest.mark.parametrize(("stopped", "runs"), [("cpu", 1), ("memory", 1), ("time", 2), ("signal", 2)])
+def test_what_stopped_is_run_again_where_the_machine_may_be_to_blame(here, monkeypatch, stopped, runs):
+    ran = []
+
+    def run(self, job, *arguments, **named):
+        ran.append(job["name"])
+        return Outcome([], stopped, "", "", "limits")
+
+    monkeypatch.setattr(Worker, "run", run)
+    write("net.py", RIGHT)
+    submission = Submission.read(Path("net.py"))
+    with Checker(folder=here / "kept") as checker:
+        first, again = checker.check(submission), checker.check(submission)
+    assert first.to_json() == again.to_json()
+    assert [finding.id for finding in again.findings] == [f"stopped_{stopped}"]
+    assert len(ran) == runs
 
 
 def test_a_cache_that_cannot_be_written_does_not_stop_a_check(here):
