@@ -1435,3 +1435,85 @@ def test_samples_of_more_examples_than_there_are_do_not_shorten_training():
         "np.random.permutation(len(X))[:batch_size]", "np.random.randint(0, len(X), many)"
     )
     assert errors(verdict_of(sampled)) == []
+
+
+@pytest.mark.parametrize("default", ["rate=RATE", "rate=2 * RATE"])
+def test_a_default_may_be_a_name_of_the_class(default):
+    text = NETWORK.replace(
+        "    def __init__(self, ",
+        f"    RATE = 0.5\n\n    def tune(self, {default}):\n        return rate\n\n    def __init__(self, ",
+        1,
+    )
+    assert "RATE" in text
+    assert errors(verdict_of(text)) == []
+    assert errors(verdict_of(text.replace("return rate", "return RATE"))) == ["name_undefined"]
+
+
+CONFIGURED = """
+import numpy as np
+
+def init_model(cfg, d, k, rng):
+    return dict(
+        w1=rng.normal(scale=d**-0.5, size=(d, cfg.hidden)), b1=np.zeros(cfg.hidden),
+        w2=rng.normal(scale=cfg.hidden**-0.5, size=(cfg.hidden, k)), b2=np.zeros(k),
+    )
+
+def forward(model, x):
+    h = 1 / (1 + np.exp(-(x @ model["w1"] + model["b1"])))
+    z = h @ model["w2"] + model["b2"]
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return h, e / e.sum(axis=1, keepdims=True)
+
+def backward(model, x, y, h, p):
+    dz = p.copy()
+    dz[np.arange(len(x)), y] -= 1
+    dz /= len(x)
+    da = dz @ model["w2"].T * h * (1 - h)
+    return dict(w1=x.T @ da, b1=da.sum(axis=0), w2=h.T @ dz, b2=dz.sum(axis=0))
+
+def train_epoch(model, cfg, x, y, rng):
+    order = rng.permutation(len(x))
+    for i in range(0, len(x), cfg.batch_size):
+        rows = order[i : i + cfg.batch_size]
+        grads = backward(model, x[rows], y[rows], *forward(model, x[rows]))
+        for key in model:
+            model[key] -= cfg.lr * grads[key]
+"""
+
+
+def test_a_configuration_is_handed_to_whatever_asks_for_one():
+    verdict = verdict_of(CONFIGURED)
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("initialize_parameters", "backward", "train")] == [
+        "pass"
+    ] * 3
+    assert errors(verdict_of(CONFIGURED.replace("-= cfg.lr", "+= cfg.lr"))) == ["update_ascends"]
+
+
+FITTED = NETWORK.replace(
+    "\n\ndef sigmoid",
+    """
+    def fit(self, X, Y, epochs=10, batch_size=32, lr=0.5, validation_data=None):
+        for _ in range(epochs):
+            order = np.random.permutation(len(X))
+            for i in range(0, len(X), batch_size):
+                rows = order[i : i + batch_size]
+                grads = self.backward(X[rows], Y[rows], self.forward(X[rows]))
+                for name in grads:
+                    setattr(self, name, getattr(self, name) - lr * grads[name])
+            if validation_data is not None:
+                print(self.evaluate(*validation_data))
+
+    def evaluate(self, X, Y):
+        return 100 * np.mean(self.forward(X).argmax(axis=1) == Y.argmax(axis=1))
+
+
+def sigmoid""",
+)
+
+
+def test_data_to_validate_with_may_be_handed_on_as_a_pair():
+    verdict = verdict_of(FITTED)
+    assert errors(verdict) == []
+    assert verdict.checks["train"].status == "pass"
+    assert errors(verdict_of(FITTED.replace(") - lr *", ") + lr *"))) == ["update_ascends"]

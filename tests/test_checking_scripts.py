@@ -364,3 +364,12 @@ def test_in_a_training_as_a_whole_the_penalty_of_the_loss_is_that_of_the_gradien
     (finding,) = (f for f in verdict.findings if f.severity == "error")
     assert (finding.id, finding.step) == ("regularisation_gradient", "db1" if "+= l" in new else "dW1")
     assert line in text.split("\n")[finding.line - 1]
+
+
+def test_sums_of_batches_that_are_added_up_are_no_sum_for_a_mean():
+    text = SCRIPT.replace("rate, N = 0.5, len(X)", "rate, N, total = 0.5, len(X), 0.0")
+    text = text.replace(
+        "loss = -np.mean(np.log(p[np.arange(N), y] + 1e-12))", "total += -np.log(p[np.arange(N), y]).sum()"
+    )
+    assert errors(verdict_of(text)) == []
+    assert errors(verdict_of(text.replace("total +=", "loss ="))) == ["loss_summed"]

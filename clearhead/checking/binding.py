@@ -82,7 +82,7 @@ NETWORK = [
     )),
     ("N", r"m|n|(m|n|num|no|number_of)_?(samples?|examples?|train\w*|data|m|n)?|sample_?(size|count)"),
 ]  # fmt: skip
-_SIZED = {"X": "D", "h": "H", "y": "C", "Y": "C", "amb": "C"}  # sizes of what is named so
+SIZED = {"X": "D", "h": "H", "y": "C", "Y": "C", "amb": "C"}  # sizes of what is named so
 # What later steps make, and nothing else can stand in for.
 _PARTS = frozenset(("W1", "b1", "W2", "b2"))
 LATE = ("grads", "cache", "dW1", "db1", "dW2", "db2", "net")
@@ -130,7 +130,7 @@ class Argument:
         if not required and isinstance(default, float | int) and not isinstance(default, bool):
             # `l2` is a strength where it has a default, a layer where it has none; `h=100` is a size.
             is_strength = re.fullmatch(r"l_?2", name.strip("_"), re.I)
-            self.role = "reg" if is_strength else _SIZED.get(self.role, self.role)
+            self.role = "reg" if is_strength else SIZED.get(self.role, self.role)
 
 
 def arguments_of(function: Any, table: Any = NETWORK) -> list[Argument]:
@@ -210,7 +210,7 @@ def _told(arguments: Sequence[Argument], pool: Sequence[str], optional: Sequence
     fixed: dict[str, str] = {}
     for argument in arguments:
         wanted = argument.required or argument.role in optional
-        if wanted and argument.role in (*pool, "rng") and argument.role not in fixed.values():
+        if wanted and argument.role in (*pool, "rng", "config") and argument.role not in fixed.values():
             fixed[argument.name] = argument.role
     # A `y` beside labels is what was predicted, beside a prediction it is the labels; beside `y`, `Y` is.
     for argument in sorted(arguments, key=lambda argument: argument.name.strip("_") != "Y"):

@@ -108,7 +108,13 @@ def _singles(loop: ast.For, is_data: Callable[[str], bool]) -> set[str]:
 
 
 def _taken_apart(part: ast.AST) -> tuple[str, str] | None:
-    """The name of a thing whose two parts, or those of all that it holds, get a name each; and its role."""
+    """The name of a thing whose two parts, or those of all that it holds, get a name each; and its role.
+
+    Its parts may be arguments, too: f(*pair).
+    """
+    if isinstance(part, ast.Call) and len(part.args) == 1 and isinstance(part.args[0], ast.Starred):
+        value = part.args[0].value
+        return (value.id, "pair") if isinstance(value, ast.Name) else None
     if isinstance(part, ast.Assign):
         target, value, role = part.targets[0], part.value, "pair"
     elif isinstance(part, ast.For | ast.comprehension):

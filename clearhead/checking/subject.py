@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from clearhead.checking.binding import role_of
+from clearhead.checking.binding import SIZED, role_of
 from clearhead.checking.recorder import Loaded
 
 
@@ -119,8 +119,9 @@ class Configuration(SimpleNamespace):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        values = self.__dict__["_values"]
         role = "reg" if re.fullmatch(r"l_?2\w*", name) else role_of(name, self.__dict__["_table"])
-        return self.__dict__["_values"].get(role, 0)
+        return values.get(SIZED.get(role, role), 0)
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self, name)

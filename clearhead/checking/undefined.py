@@ -54,7 +54,11 @@ class _Visitor(ast.NodeVisitor):
             # Names of a class body are seen by its own statements, not inside its methods.
             own = {name for part in node.body if not isinstance(part, _FUNCTION) for name in bound(part)}
             for part in ast.iter_child_nodes(node):
-                self._inside([part], set() if isinstance(part, _FUNCTION) else own)
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):  # Its signature is one of these.
+                    self._inside([part.args, *part.decorator_list], own | set(bound(part)))
+                    self._inside(part.body, set(bound(part)))
+                else:
+                    self._inside([part], own)
         elif isinstance(node, _FUNCTION | _COMPREHENSION):
             self._inside(ast.iter_child_nodes(node), set(bound(node)))
         elif isinstance(node, ast.Name):

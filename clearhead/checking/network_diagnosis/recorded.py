@@ -1,5 +1,7 @@
 """What the values of a recorded training tell beside gradients: a bias left out, the loss, overflow."""
 
+import re
+
 import numpy as np
 
 from clearhead.checking import probes
@@ -65,12 +67,20 @@ def _judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> No
         return
     for mistake in answer.wrong:
         match = _made(answer, reading, mistake.step) if mistake.step.name == "loss" else None
-        if match is not None:
-            finding = at(Finding(mistake.id, "loss"), match.record.site)
-            finding.yours = f"loss = {mistake.step.formula}"
-            finding.expected = f"loss = {answer.right['loss'].formula}"
-            verdict.add("compute_loss", finding)
-            return
+        if match is None or (mistake.id == "loss_summed" and _is_added_up(answer, match.record.site)):
+            continue
+        finding = at(Finding(mistake.id, "loss"), match.record.site)
+        finding.yours = f"loss = {mistake.step.formula}"
+        finding.expected = f"loss = {answer.right['loss'].formula}"
+        verdict.add("compute_loss", finding)
+        return
+
+
+def _is_added_up(answer: NetworkAnswer, site: Site) -> bool:
+    """Whether the sums of batches go into one sum, to be divided at the end of an epoch."""
+    name = re.search(r"\w+$", site.target)
+    added = rf"[-+]=.*\b{name[0]}\b" if name else "^$"
+    return bool(re.search("[-+]=", answer.lines.at(site.line)) or answer.lines.first(added))
 
 
 def _made(answer: NetworkAnswer, reading: Reading, step: Step) -> Match | None:

@@ -19,7 +19,7 @@ from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import Subject
 
 LABELS = ("one-hot", "index", "column")  # the forms in which functions take them
-PAIRS = ("pair", "pairs", "pairs_val")  # roles of examples with their labels
+PAIRS = ("pair", "pair_val", "pairs", "pairs_val")  # roles of examples with their labels
 MADE = "made "  # begins the roles of instances of the learner's own classes
 TRIES = 4.0  # seconds for finding out what one function wants
 # Labels or sizes in another form than was tried.

@@ -91,7 +91,9 @@ def pairs(values: Mapping[str, Any], columns: bool) -> dict[str, Any]:
     >>> len(made["pairs"]), made["pairs_val"]
     (7, [])
     """
-    made: dict[str, Any] = {"pair": (values.get("X"), values.get("Y"))}
+    made: dict[str, Any] = {
+        "pair": (values.get("X"), values.get("Y")), "pair_val": (values.get("X_val"), values.get("Y_val"))
+    }  # fmt: skip
     for role, names in (("pairs", ("X", "Y")), ("pairs_val", ("X_val", "Y_val"))):
         parts = [
             [value[:, [place]] for place in range(value.shape[1])]

@@ -101,7 +101,6 @@ class Network:
             "shape": [self.sizes[letter] for letter in "DHC"],
         }  # fmt: skip
         values["Y"] = values[self.plan.labels or "one-hot"]
-        values["config"] = Configuration(values, NETWORK)
         if self.learner.bare:
             values["params"] = thing.params
         return {**values, **self.slots.get(thing)}
@@ -121,7 +120,11 @@ class Network:
     def call(self, thing: Any, way: Way, values: Mapping[str, Any], **errors: Any) -> Any:
         """What a function makes of values, called in one of its ways; `errors` of numbers that count."""
         with quiet(**errors):
-            known = {**values, **pairs(values, self.plan.columns)}
+            known = {
+                **values,
+                **pairs(values, self.plan.columns),
+                "config": Configuration({**values}, NETWORK),
+            }
             for role in way.binding.values():
                 if role.startswith(MADE):
                     known[role] = self._companion(role.removeprefix(MADE), thing, known)
@@ -152,7 +155,11 @@ class Network:
     def handed(self, name: str) -> dict[str, str]:
         """The roles of what the learner's own code hands to a function, by the first call that tells."""
         taken_apart = self.learner.pairs.get(name, {})
-        known = {argument: role for argument, role in taken_apart.items() if role == "pair"}
+        held_out = {own.name for own in self.learner.arguments(name) if not own.required}
+        known = {
+            argument: "pair_val" if argument in held_out else "pair"
+            for argument, role in taken_apart.items() if role == "pair"
+        }  # fmt: skip
         for argument, kind in self.learner.program.companions.get(name, {}).items():
             known[argument] = f"{MADE}{kind}"
         for call_ in self.learner.calls:
