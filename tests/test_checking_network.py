@@ -1517,3 +1517,35 @@ def test_data_to_validate_with_may_be_handed_on_as_a_pair():
     assert errors(verdict) == []
     assert verdict.checks["train"].status == "pass"
     assert errors(verdict_of(FITTED.replace(") - lr *", ") + lr *"))) == ["update_ascends"]
+
+
+MATRICES = """
+import numpy as np
+
+def new(inputs, units, classes):
+    draw = np.random.RandomState(0).randn
+    return {
+        "IW": np.matrix(draw(units, inputs) / np.sqrt(inputs)), "b1": np.matrix(np.zeros((units, 1))),
+        "LW": np.matrix(draw(classes, units) / np.sqrt(units)), "b2": np.matrix(np.zeros((classes, 1))),
+    }
+
+def sim(net, P):
+    a1 = 1 / (1 + np.exp(-(net["IW"] * P + net["b1"])))
+    e = np.exp(net["LW"] * a1 + net["b2"])
+    return a1, e / e.sum(axis=0)
+
+def gradients(net, P, T):
+    a1, a2 = sim(net, P)
+    s2 = (a2 - T) / P.shape[1]
+    s1 = np.multiply(net["LW"].T * s2, np.multiply(a1, 1 - a1))
+    return {"IW": s1 * P.T, "b1": s1.sum(axis=1), "LW": s2 * a1.T, "b2": s2.sum(axis=1)}
+"""
+
+
+def test_the_products_of_matrices_may_be_written_with_a_star():
+    verdict = verdict_of(MATRICES)
+    assert errors(verdict) == []
+    assert verdict.checks["backward"].status == "pass"
+    assert errors(verdict_of(MATRICES.replace("np.multiply(a1, 1 - a1)", "a1"))) == [
+        "slope_of_another_activation"
+    ]

@@ -1,10 +1,12 @@
 """Scripts that train at their top level: a training is recorded as a whole, with examples of known values."""
 
+import numpy as np
 import pytest
 from programs import NETWORK
 from test_checking import FILES, errors, of_style, verdict_of
 
 from clearhead.checking.network_run.script import Script
+from clearhead.checking.network_run.whole import _has_trained
 from clearhead.checking.recorder import Recorder
 from clearhead.checking.source import read
 
@@ -373,3 +375,13 @@ def test_sums_of_batches_that_are_added_up_are_no_sum_for_a_mean():
     )
     assert errors(verdict_of(text)) == []
     assert errors(verdict_of(text.replace("total +=", "loss ="))) == ["loss_summed"]
+
+
+def test_what_hands_out_batches_does_not_train():
+    recorder, values = Recorder(), {"X": np.arange(6.0).reshape(3, 2)}
+    for value in (values["X"][:2], values["X"][1:], np.eye(3)[:2], np.eye(3)[1:]):
+        recorder.on = True
+        recorder(len(value.T), value)
+    assert not _has_trained(recorder, {"D": 5}, values)
+    recorder(2, values["X"][:2] / 3)
+    assert _has_trained(recorder, {"D": 5}, values)

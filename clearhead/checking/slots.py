@@ -35,10 +35,15 @@ class Slots:
     paths: dict[str, list[Path]] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     floats: set[str] = field(default_factory=set)  # roles that are numbers of Python's, not arrays
+    matrices: set[str] = field(default_factory=set)  # roles that are of np.matrix, of which * is the product
     turned: set[str] = field(default_factory=set)  # weights that are wanted with their axes exchanged
 
     def raw(self, role: str, value: Any) -> Any:
         """A parameter, given as (in, out) or (out,), in the learner's own layout."""
+        made = self._laid(role, value)
+        return np.asmatrix(made) if role in self.matrices else made
+
+    def _laid(self, role: str, value: Any) -> Any:
         shape = self.shapes[role]
         if role.startswith("W"):
             return np.ascontiguousarray(value.T if self.flipped != (role in self.turned) else value)
@@ -72,6 +77,8 @@ class Slots:
         self.shapes[role] = np.shape(value)
         if isinstance(value, float):
             self.floats.add(role)
+        if isinstance(value, np.matrix):
+            self.matrices.add(role)
 
 
 def slots_of(thing: Any, wanted: Mapping[str, int] | None) -> Slots | None:

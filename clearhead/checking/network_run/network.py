@@ -20,6 +20,7 @@ from clearhead.checking.slots import slots_of
 from clearhead.checking.subject import Configuration, quiet
 
 HANDED_ON = ("X", "Y", "params", "W1", "b1", "W2", "b2")  # roles that a value keeps wherever it goes
+VALUES = ("y", "h", "z1", "z2")
 _NO_PAIRS = ("params", "grads", "shape")  # what lists of pairs are where names say it
 COMPANION = ("params", "lr", "X", "Y", "batch", "reg", "epochs")  # what an instance beside a network may want
 
@@ -168,7 +169,8 @@ class Network:
                 if role:
                     known.setdefault(argument, role)
         for each in self.learner.arguments(name):  # What it hands on is what it was handed.
-            role = "" if each.role else self._role_of_variable(each.name, caller=name)
+            is_open = each.role in ("", *VALUES)  # A name may seem to say that it is a value: P, a1.
+            role = self._role_of_variable(each.name, caller=name) if is_open else ""
             if role and role not in known.values():
                 known.setdefault(each.name, role)
         for own in self.learner.arguments(name):

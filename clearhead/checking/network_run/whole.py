@@ -113,7 +113,7 @@ def _trained(recorder: Recorder, trial: Trial) -> Sizes:
     sizes = trial.sizes
     for _ in range(2):
         runs = trial.record(recorder, probes.SEEDS[0], sizes)
-        if runs and _has_trained(recorder, sizes):
+        if runs and _has_trained(recorder, sizes, trial.values(probes.SEEDS[0], sizes)):
             return sizes
         named = {recorder.sites[site].target: value for site, value in recorder.records if site >= 0}
         found = slots_of({target: value for target, value in named.items() if target}, None)
@@ -140,13 +140,15 @@ def recorded(recorder: Recorder, run: Callable[[], Any], seconds: float = SECOND
     return True
 
 
-def _has_trained(recorder: Recorder, sizes: Sizes) -> bool:
-    """Whether matrices that are no examples changed in one place."""
+def _has_trained(recorder: Recorder, sizes: Sizes, values: Values) -> bool:
+    """Whether matrices that are no examples and no labels changed in one place."""
+    given = [*np.unique(values["X"]), 0, 1]
     seen: dict[int, Any] = {}
     for site, value in recorder.records:
         if site >= 0 and value.dtype.kind == "f" and value.ndim == 2 and sizes["D"] != value.shape[1]:
             before = seen.setdefault(site, value)
-            if before.shape == value.shape and not np.array_equal(before, value):
+            differs = before.shape == value.shape and not np.array_equal(before, value)
+            if differs and not np.isin(value, given).all():
                 return True
     return False
 
