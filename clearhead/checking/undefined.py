@@ -6,10 +6,10 @@ Runs inside the sandbox, on the syntax tree alone.
 import ast
 import builtins
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from clearhead.checking.closure import Definition, TopLevel, bound
+from clearhead.checking.closure import Definition, TopLevel, bound, stored
 
 # With what Python 2 had: a file for it is not wrong.
 _BUILT_IN = frozenset(dir(builtins)) | {"__file__", "__name__", "__class__", "xrange", "unicode", "raw_input"}
@@ -27,7 +27,7 @@ def undefined(body: Sequence[ast.stmt], top: TopLevel) -> list[dict[str, Any]]:
     """
     if top.wild:
         return []
-    visitor = _Visitor(top.all)
+    visitor = _Visitor([*top.all, *_made_global(body)])
     for node in body:
         if isinstance(node, Definition):
             visitor.visit(node)
@@ -39,6 +39,19 @@ def undefined(body: Sequence[ast.stmt], top: TopLevel) -> list[dict[str, Any]]:
             near = difflib.get_close_matches(name, set(top.all) - _BUILT_IN, 1, 0.7)
             found.append({"id": "name_undefined", "line": line, "name": name, "near": "".join(near)})
     return found
+
+
+def _made_global(body: Sequence[ast.stmt]) -> Iterator[str]:
+    """The names that functions declare to be global, and give a value."""
+    for node in (part for each in body for part in ast.walk(each) if isinstance(part, _FUNCTION)):
+        made = {*stored(node)}
+        yield from (
+            name
+            for part in ast.walk(node)
+            if isinstance(part, ast.Global)
+            for name in part.names
+            if name in made
+        )
 
 
 class _Visitor(ast.NodeVisitor):
