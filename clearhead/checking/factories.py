@@ -141,4 +141,6 @@ class _Sharing(ast.NodeTransformer):
         """Nothing: an attribute needs no such word."""
         return _at(node, ast.Pass())
 
-    visit_Global = visit_Nonlocal
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        """Nothing, too."""
+        return self.visit_Nonlocal(node)

@@ -12,6 +12,7 @@ from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import (
     AXES,
+    BACKWARD,
     FORWARD,
     ROLES,
     SLOPES,
@@ -197,11 +198,12 @@ class _Judge:
         known = self.explanation.values[0]
         return same(self.answer, self.seen[0][role], known[f"d{role}"], known[role]) is not None
 
-    def _rank(self, explanation: Explanation) -> tuple[int, int]:
-        """One step that is wrong rather than the two that it would spoil; then the one that was seen."""
+    def _rank(self, explanation: Explanation) -> tuple[int, int, int]:
+        """One step that is wrong rather than the two that it would spoil; the one that was seen; the first."""
         records, known = self.answer.records(*self.kinds), explanation.values[0]
         seen = sum(records.find(known[name], scaled=True) is not None for name in explanation.mistakes)
-        return seen - 2 * len(explanation.mistakes), seen
+        first = min(map(BACKWARD.index, explanation.mistakes), default=0)
+        return seen - 2 * len(explanation.mistakes), seen, -first
 
     def _say_misshapen(self) -> Iterator[str]:
         """Bias gradients that were summed over the wrong axis, or over everything: seen by their shape."""
