@@ -199,7 +199,7 @@ class _Judge:
         return same(self.answer, self.seen[0][role], known[f"d{role}"], known[role]) is not None
 
     def _rank(self, explanation: Explanation) -> tuple[int, int, int]:
-        """One step that is wrong rather than the two that it would spoil; the one that was seen; the first."""
+        """One step that is wrong rather than two that it would spoil; then the one seen; then the first."""
         records, known = self.answer.records(*self.kinds), explanation.values[0]
         seen = sum(records.find(known[name], scaled=True) is not None for name in explanation.mistakes)
         first = min(map(BACKWARD.index, explanation.mistakes), default=0)

@@ -45,8 +45,9 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     ):
         wrong = None  # We handed over the labels of those to validate with.
     if wrong is not None:
-        # What is cut where it is handed on has been exchanged before.
-        line = (not wrong.site.target and loop.line(_TAKEN)) or wrong.site.line or loop.line(_SHUFFLE)
+        line = wrong.site.line or loop.line(_SHUFFLE)
+        if not wrong.site.target:  # What is cut where it is handed on has been exchanged before.
+            line = _exchanged(seen, wrong.order, len(drawn["X"])) or loop.line(_TAKEN) or line
         finding = Finding("labels_not_shuffled_with_inputs", "Y", line=line, variable=wrong.site.target)
         verdict.add("train", finding)
         if "backward" not in answer.functions:  # Gradients that only training shows are of other labels too.
@@ -151,6 +152,12 @@ def _wrong_labels(records: Sequence[Record], seen: Seen, drawn: Mapping[str, Any
         else:
             bad += [r for fits, r in judged if fits is False and r.order > record.order][:1]
     return bad[0] if bad and len(bad) > good else None
+
+
+def _exchanged(seen: Seen, end: int, N: int) -> int:
+    """The last line before a place in the run that gave all examples, or so, another order; 0 if none."""
+    named = ((r.site.line, rows) for r, rows in seen if r.order < end and r.site.target and len(rows) > N / 2)
+    return next((line for line, rows in reversed([*named]) if [*rows] != sorted(rows)), 0)
 
 
 def _is_predicted(record: Record) -> bool:
