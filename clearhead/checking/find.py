@@ -13,7 +13,7 @@ from clearhead.checking.closure import TopLevel, bases, functions
 from clearhead.checking.companions import Companions, companions
 from clearhead.checking.slips import misspelt
 from clearhead.checking.source import Source
-from clearhead.checking.undefined import undefined
+from clearhead.checking.undefined import undefined, undefined_beside
 from clearhead.checking.unwritten import is_unwritten
 
 
@@ -65,6 +65,8 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     program.findings += _defined_twice(program.body, top)
     program.findings += misspelt(program.body, program.target)
     program.findings += undefined(program.body, top)
+    if chosen.target == "two-layer" and not program.name:
+        program.findings += undefined_beside(top)
     _read_functions(program, source)
     return program
 
