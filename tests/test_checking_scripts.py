@@ -64,6 +64,19 @@ def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
     assert {*errors(verdict)} <= {mistake}
 
 
+def test_a_name_that_nothing_defines_is_told_at_the_top_level_too():
+    findings = verdict_of(SCRIPT.replace("h @ W2 + b2", "h @ w2 + b2")).findings
+    assert [(finding.id, finding.line, finding.values["near"]) for finding in findings] == [
+        ("name_undefined", 11, "W2")
+    ]
+
+
+def test_labels_that_stay_are_told_where_the_examples_change_their_places():
+    moved = "for i in range(1000):\n    places = np.random.permutation(N)\n    X = X[places]\n"
+    findings = verdict_of(SCRIPT.replace("for i in range(1000):\n", moved)).findings
+    assert [(f.id, f.line) for f in findings] == [("labels_not_shuffled_with_inputs", 11)]
+
+
 def test_of_a_script_nothing_runs_that_reaches_out(tmp_path):
     marker = tmp_path / "marker"
     reaching = f"""
@@ -154,10 +167,16 @@ from some_module import load_digits_of_six
 X, y = load_digits_of_six(return_X_y=True)
 X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-8)
 """,
+    "a data set that is scaled once it is split": """
+from some_library.datasets import load_flowers
+flowers = load_flowers()
+X, X_test, y, y_test = flowers.data[:8], flowers.data[8:], flowers.target[:8], flowers["target"][8:]
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+""",
 }
 
 
-QUICK = ("drawn", "of another module")
+QUICK = ("drawn", "of another module", "a data set that is scaled once it is split")
 
 
 @pytest.mark.parametrize(

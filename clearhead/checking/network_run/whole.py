@@ -55,7 +55,8 @@ class Trial(NamedTuple):
             "X": turned(drawn["X"], self.columns), "Y": forms_of_labels(drawn, self.columns)[self.labels],
             "X_val": turned(held["X"], self.columns),
             "Y_val": forms_of_labels(held, self.columns)[self.labels],
-            "lr": probes.RATE, "draw": functools.partial(probes.training, seed), **probes.TRAINING,
+            "lr": probes.RATE, "drawn": drawn, "draw": functools.partial(probes.training, seed),
+            **probes.TRAINING,
         }  # fmt: skip
 
     def record(self, recorder: Recorder, seed: int, sizes: Sizes) -> bool:
