@@ -1435,3 +1435,51 @@ def test_samples_of_more_examples_than_there_are_do_not_shorten_training():
         "np.random.permutation(len(X))[:batch_size]", "np.random.randint(0, len(X), many)"
     )
     assert errors(verdict_of(sampled)) == []
+
+
+LOSS = """
+    def compute_loss(self, X, Y):
+        return -np.mean(np.sum(Y * np.log(self.forward(X) + 1e-12), axis=1))
+"""
+STEPS = """
+    def step(self, X, Y, lr):
+        grads = self.backward(X, Y, self.forward(X))
+        for name in grads:
+            setattr(self, name, getattr(self, name) - lr * grads[name])
+
+    def train(self, X, Y, epochs, batch_size, lr):
+        for _ in range(epochs):
+            order = np.random.permutation(len(X))
+            for first in range(0, len(X), batch_size):
+                batch = order[first : first + batch_size]
+                self.step(X[batch], Y[batch], lr)
+"""
+WITH_LOSS = NETWORK.replace("\n\ndef sigmoid", f"{LOSS}\n\ndef sigmoid")
+WITH_STEPS = NETWORK.replace("\n\ndef sigmoid", f"{STEPS}\n\ndef sigmoid")
+
+
+def test_a_training_that_leaves_all_as_it_was_is_named_where_it_should_update():
+    assert verdict_of(WITH_STEPS).findings == []
+    lazy = WITH_STEPS.replace("self.step(X[batch], Y[batch], lr)", "self.forward(X[batch])")
+    assert errors(verdict_of(lazy)) == ["parameter_never_updated"]
+    alone = WITH_STEPS.replace("setattr(self, name, ", "print(")
+    assert errors(verdict_of(alone)) == ["parameter_never_updated"]
+
+
+def test_a_penalty_in_no_loss_is_told_of_all_gradients_that_have_it():
+    pulled = re.sub(r"(d1|d2), ", r"\1 + 0.1 * self.W\1, ", WITH_LOSS).replace("Wd", "W")
+    verdict = verdict_of(pulled)
+    assert errors(verdict) == ["regularisation_gradient"]
+    assert verdict.checks["backward"].values == {"wrong": "dW1 and dW2", "right": "db1 and db2"}
+
+
+def test_a_penalty_that_one_gradient_lacks_is_told_at_that_gradient():
+    penalty = "0.05 * sum((w ** 2).sum() for w in (self.W1, self.W2)) - np.mean("
+    lacks = WITH_LOSS.replace("-np.mean(", penalty).replace(
+        '        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2, "b2": d2.sum(0)}',
+        '        g = {}\n        g["Wo"] = self.h.T @ d2 + 0.1 * self.W2  # with its decay\n        g["Wh"] = X.T @ d1\n'
+        '        return {**g, "bh": d1.sum(0), "bo": d2.sum(0)}',
+    )
+    found = verdict_of(lacks).findings
+    assert [(f.id, f.values["names"]) for f in found] == [("regularisation_gradient", "dW1")]
+    assert 'g["Wh"]' in lacks.split("\n")[found[0].line - 1]

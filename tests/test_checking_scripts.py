@@ -367,3 +367,12 @@ def test_what_is_updated_beside_the_parameters_leaves_them_as_they_are():
     (finding,) = verdict_of(TRAINED_ELSEWHERE).findings
     assert finding.id == "parameter_never_updated"
     assert 'kept["W1"] = kept' in TRAINED_ELSEWHERE.split("\n")[finding.line - 1]
+
+
+@pytest.mark.parametrize(("strength", "mistakes"), [("0.2", []), ("0.1", ["regularisation_gradient"])])
+def test_the_penalty_of_a_script_is_held_to_that_of_its_loss(strength, mistakes):
+    penalty = "loss = 0.1 * (np.sum(W1 ** 2) + np.sum(W2 ** 2)) - "
+    text = SCRIPT.replace("loss = -", penalty)
+    text = text.replace("X.T @ dz1", f"(X.T @ dz1 + {strength} * W1)")
+    text = text.replace("h.T @ p", f"(h.T @ p + {strength} * W2)")
+    assert errors(verdict_of(text)) == mistakes

@@ -18,7 +18,7 @@ from clearhead.checking.network_diagnosis.failures import (
 from clearhead.checking.network_diagnosis.forward import explain_forward
 from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
 from clearhead.checking.network_diagnosis.loss import judge_loss
-from clearhead.checking.network_diagnosis.penalty import judge_penalty
+from clearhead.checking.network_diagnosis.penalty import judge_penalty, judge_recorded_penalty
 from clearhead.checking.network_diagnosis.recorded import judge_recorded
 from clearhead.checking.network_diagnosis.training import judge_training
 from clearhead.checking.network_diagnosis.whole import answer_of_whole, has_one_output
@@ -69,6 +69,7 @@ def _diagnose_whole(
     judge_recorded(answer, reading, verdict)
     judge_logarithm(answer, reading, verdict)
     judge_backward(answer, reading, verdict)
+    judge_recorded_penalty(answer, reading, verdict)
     if "train" not in verdict.checks:
         judge_training(answer, verdict)
     return True

@@ -160,9 +160,12 @@ class _Judge:
         if self.by_return and not self.by_move and "init_shape_wrong" not in verdict.ids():
             for role in transposed(answer, self.seen[0], probes.SEEDS[0]):
                 verdict.add("backward", self._transposed(role))
+        self.pulled: list[str] = []
         if lost and all(map(self._is_pulled, lost)):
             if as_its_loss is False:
-                verdict.add("backward", penalty_finding(answer, self.seen[0], lost))
+                own = self.seen[0]
+                self.pulled = [role for role in own if consistent(answer, {role: own[role]}) is False]
+                verdict.add("backward", penalty_finding(answer, own, self.pulled))
             lost = []
         for role in lost:
             verdict.add("backward", self._unknown(role))
@@ -340,7 +343,8 @@ class _Judge:
     def _sum_up(self) -> None:
         """Which gradients are wrong, and which are right."""
         failed = [f for f in self.verdict.findings if f.severity == "error" and f.step in REACH]
-        reached = {role for finding in failed for role in REACH[finding.step].split()} | {*self.misshapen}
+        reached = {role for finding in failed for role in REACH[finding.step].split()}
+        reached |= {*self.misshapen, *self.pulled}
         roles = [role for role in ROLES if role in self.seen[0] or role in self.misshapen]
         bad, good = ([r for r in roles if (r in reached) is wrong] for wrong in (True, False))
         if not failed:

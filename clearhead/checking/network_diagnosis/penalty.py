@@ -9,11 +9,21 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import listed
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer
-from clearhead.checking.network_diagnosis.gradients import consistent, moved, returned
+from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, Reading
+from clearhead.checking.network_diagnosis.gradients import (
+    EXACT,
+    consistent,
+    moved,
+    pull,
+    returned,
+    right_gradients,
+    same,
+)
+from clearhead.checking.network_diagnosis.places import at, made_at
 
 _STRENGTH = r"reg|lambd|lamb?da|l2|decay|alpha"
 _NOT_A_GRADIENT = r"def |loss|cost"
+NEAR = 1e-5  # how near strengths of a penalty come that are told from a loss
 Gradients = dict[str, Any]
 
 
@@ -38,6 +48,53 @@ def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
         return
     wrong = [role for role in made if consistent(answer, {role: made[role]}, data["reg"]) is False]
     verdict.add("backward", penalty_finding(answer, before, wrong))
+
+
+def judge_recorded_penalty(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
+    """The same of a recorded training, in which the loss that has a penalty was made."""
+    if reading.forward is None or any(f.severity == "error" for f in verdict.findings):
+        return
+    in_loss, step = _recorded_strengths(answer, reading), moved(answer, "once", probes.SEEDS[0])
+    right = right_gradients(answer, reading)
+    wrong = []
+    for role in ("W1", "W2") if in_loss else ():
+        if same(answer, step[role], right[f"d{role}"], right[role]) is None:
+            return  # More than its gradient moves it, such as a momentum.
+        factor, strength = pull(step[role], right[f"d{role}"], right[role])
+        if not any(abs(strength - 2 * each * factor) <= NEAR * 2 * each * factor for each in in_loss):
+            wrong.append(role)
+    if wrong:
+        finding = penalty_finding(answer, step, wrong)
+        verdict.add(
+            "backward", at(finding, made_at(answer, step[wrong[0]], ["once"], scaled=True), finding.line)
+        )
+
+
+def _recorded_strengths(answer: NetworkAnswer, reading: Reading) -> list[float]:
+    """How strong a penalty on all weights is, in numbers that were made in both runs at one place."""
+    assert reading.forward is not None
+    found: list[dict[tuple[int, int], list[float]]] = []
+    for seed, values in zip(probes.SEEDS, reading.forward.values, strict=True):
+        loss = float(answer.right["loss"].evaluate(values))
+        one, other = (float((values[role] ** 2).sum()) for role in ("W1", "W2"))
+        squares, records = one + other, answer.records("once", seed=seed)
+        parts = (one, np.sqrt(one), squares)
+        if not any(records.find(np.asarray(part), parts=False) is not None for part in parts):
+            return []
+        numbers = [r for r in records.all if r.value.size == 1]
+        places: dict[tuple[int, int], list[float]] = {}
+        for record in numbers:
+            beyond = (float(record.squeezed) - loss) / squares
+            if beyond > EXACT:
+                places.setdefault((record.site.line, record.site.column), []).append(beyond)
+        found.append(places)
+    first, second = found
+    return [
+        each
+        for place in first.keys() & second.keys()
+        for each in first[place]
+        if any(abs(each - again) <= NEAR * each for again in second[place])
+    ]
 
 
 def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
@@ -76,11 +133,8 @@ def _line(answer: NetworkAnswer, gradient: Any, role: str) -> int:
     ]
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
     own = [number for number, text in added if re.search(rf"{role}\b|{role[0]}\w*{role[1]}\b", text, re.I)]
-    if (
-        match is not None
-        and added
-        and not own
-        and re.search(rf"{role[0]}\w*{role[1]}", match.record.site.target, re.I)
-    ):
-        return match.record.site.line  # It is added to others.
+    target = match.record.site.target if match is not None else ""
+    if match is not None and added and not own and target not in ("", "return"):
+        named = [number for number, text in added if target in text.replace('"', "'")]
+        return next(iter(named), match.record.site.line)  # Else it is added to others.
     return next(iter(own or [number for number, _ in added]), match.record.site.line if match else begin)

@@ -65,7 +65,8 @@ def _judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> No
         return
     for mistake in answer.wrong:
         match = _made(answer, reading, mistake.step) if mistake.step.name == "loss" else None
-        if match is not None:
+        # What goes into more has its sign there, as where a penalty stands before the minus.
+        if match is not None and (match.record.site.target or mistake.id != "loss_sign"):
             finding = at(Finding(mistake.id, "loss"), match.record.site)
             finding.yours = f"loss = {mistake.step.formula}"
             finding.expected = f"loss = {answer.right['loss'].formula}"
