@@ -13,6 +13,7 @@ from clearhead.checking.closure import TopLevel, bases, functions
 from clearhead.checking.companions import Companions, companions
 from clearhead.checking.slips import misspelt
 from clearhead.checking.source import Source
+from clearhead.checking.trainers import MODEL
 from clearhead.checking.undefined import undefined, undefined_beside
 from clearhead.checking.unwritten import is_unwritten
 
@@ -76,7 +77,7 @@ def _takes_model(node: Any, methods: set[str]) -> bool:
     if not isinstance(node, ast.FunctionDef) or not node.args.args:
         return False
     first = node.args.args[0].arg
-    is_model = re.fullmatch(r"(my_?)?(net|network|model|nn|mlp|classifier|clf)", first, re.I)
+    is_model = re.fullmatch(MODEL, first, re.I)
     if is_model and re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I):
         return True
     owned = (part for part in ast.walk(node) if isinstance(part, ast.Attribute))
