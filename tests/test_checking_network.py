@@ -1483,3 +1483,35 @@ def test_a_penalty_that_one_gradient_lacks_is_told_at_that_gradient():
     found = verdict_of(lacks).findings
     assert [(f.id, f.values["names"]) for f in found] == [("regularisation_gradient", "dW1")]
     assert 'g["Wh"]' in lacks.split("\n")[found[0].line - 1]
+
+
+TRAINER = """
+class Trainer:
+    def __init__(self, network, x_train, t_train, epochs=5, batch_size=2, lr=0.1):
+        self.network, self.epochs, self.size, self.lr = network, epochs, batch_size, lr
+        self.net = network
+        self.x, self.t = x_train, t_train
+
+    def train(self):
+        for _ in range(self.epochs):
+            order = np.random.permutation(len(self.x))
+            for first in range(0, len(order), self.size):
+                batch = order[first : first + self.size]
+                self.net.step(self.x[batch], self.t[batch], self.lr)
+"""
+
+
+def test_a_class_that_trains_a_network_it_is_handed_is_its_training():
+    network, _ = WITH_STEPS.split("    def train(self")
+    text = f"{network}\n{TRAINER}\n\ndef sigmoid(z):\n    return 1 / (1 + np.exp(-z))\n"
+    assert verdict_of(text).findings == []
+    assert verdict_of(text).checks["train"].status == "pass"
+    dropped = verdict_of(text.replace("range(0, len(order), ", "range(0, len(order) - self.size + 1, "))
+    assert [(f.id, f.severity) for f in dropped.findings] == [("last_batch_dropped", "note")]
+
+
+def test_a_start_is_told_where_it_is_drawn_and_not_in_a_remark():
+    drawn = "self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)"
+    text = NETWORK.replace(drawn, "# self.W1 = np.random.rand(n_in, n_hidden)\n        " + drawn)
+    finding = verdict_of(text.replace(" / np.sqrt(n_in)", "")).findings[0]
+    assert (finding.id, finding.line) == ("init_not_xavier", 9)
