@@ -376,3 +376,39 @@ def test_the_penalty_of_a_script_is_held_to_that_of_its_loss(strength, mistakes)
     text = text.replace("X.T @ dz1", f"(X.T @ dz1 + {strength} * W1)")
     text = text.replace("h.T @ p", f"(h.T @ p + {strength} * W2)")
     assert errors(verdict_of(text)) == mistakes
+
+
+LOOP = """
+
+X = np.random.randn(30, 6)
+labels = np.argmax(X[:, :3], axis=1)
+Y = np.eye(3)[labels]
+net = Net(6, 5, 3)
+for i in range(100):
+    rows = np.random.choice(30, 8)
+    net.step(X[rows], Y[rows], 0.5)
+"""
+STEP = """
+    def step(self, X, Y, lr):
+        for name, grad in self.backward(X, Y, self.forward(X)).items():
+            setattr(self, name, getattr(self, name) - lr * grad)
+"""
+BESIDE = NETWORK.replace("\n\ndef sigmoid", f"{STEP}\n\ndef sigmoid") + LOOP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mistake"),
+    [
+        ("net.step(X[rows], Y[rows], 0.5)", ""),
+        ("net.step(X[rows], Y[rows], -0.5)", "update_ascends"),
+        ("net.step(X[rows], Y, 0.5)", "crash"),
+        ("net.step(X[rows], Y[rows])", "crash"),
+        ("net.steps(X[rows], Y[rows], 0.5)", "method_misspelt"),
+        ("net.step, net.backward(X[rows], Y[rows], net.forward(X[rows]))", "parameter_never_updated"),
+    ],
+)
+def test_a_loop_at_the_top_level_is_checked_beside_a_class(wrong, mistake):
+    text = BESIDE.replace("net.step(X[rows], Y[rows], 0.5)", wrong)
+    found = [(f.id, f.line) for f in verdict_of(text).findings]
+    line = text.split("\n").index(f"    {wrong}") + 1
+    assert found == ([(mistake, line)] if mistake else [])

@@ -12,9 +12,9 @@ _TRAINS = r"train|fit|learn|run"
 
 
 def with_trainers(tree: ast.Module) -> ast.Module:
-    """The same program, with a function behind each class that makes an instance of it and has it train.
+    """The same program, with a function behind each class that makes an instance and has it train.
 
-    >>> code = "class T:\\n  def __init__(self, net, X): self.net = net\\n  def fit(self, n=3): self.net.step()"
+    >>> code = "class T:\\n def __init__(self, net, X): self.net = net\\n def fit(self, n=3): self.net.go()"
     >>> print(ast.unparse(with_trainers(ast.parse(code)).body[1]))
     def fit(net, *, X, n=3):
         return T(net=net, X=X).fit(n=n)

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearhead.checking.binding import role_of
 from clearhead.checking.find import Program
-from clearhead.checking.recorder import Loaded, Recorder, execute, line_of, said
+from clearhead.checking.recorder import Loaded, Recorder, execute, lines_of, said
 from clearhead.checking.rewriting import rewritten
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
@@ -49,6 +49,14 @@ class Script:
         self.does = any(not isinstance(node, _DEFINES) for node in self.body if node not in imports)
         if self.does:  # What takes long to import would take the time of a run.
             Loaded(Program("two-layer", "", body=imports), source, modules, None)
+
+    @property
+    def loops(self) -> bool:
+        """Whether there is a loop in which methods are called."""
+        parts = (part for node in self.body if not isinstance(node, _DEFINES) for part in ast.walk(node))
+        loops = (part for part in parts if isinstance(part, ast.For | ast.While))
+        calls = (part for loop in loops for part in ast.walk(loop) if isinstance(part, ast.Call))
+        return any(isinstance(call.func, ast.Attribute) for call in calls)
 
     def run(self, recorder: Recorder, values: Mapping[str, Any]) -> None:
         """Run what keeps to itself, with values by the roles of names."""
@@ -136,7 +144,8 @@ class _Running(Loaded):
             is_own = self.script.examples and not self.stands_in and not isinstance(error, SystemExit)
             if is_own and not self.script.crash:
                 message = said(error)
-                self.script.crash = {"line": line_of(error, source.name), "message": message}
+                lines = [0, *lines_of(error, source.name)]
+                self.script.crash = {"line": lines[-1], "call": lines[:2][-1], "message": message}
             if len(self.recorder.records) > before + FEW:  # What fell was more than making data ready.
                 raise
 
