@@ -162,6 +162,42 @@ def test_functions_that_a_function_returns_are_checked_at_their_lines():
     assert (finding.id, finding.line) == ("slope_forgotten", 19)
 
 
+SHARED = """\
+import numpy as np
+
+D, H, C, rate = 6, 5, 4, 0.5
+W1 = np.random.randn(D, H) / np.sqrt(D)
+W2 = np.random.randn(H, C) / np.sqrt(H)
+
+def forward(X):
+    global h, y
+    h = 1 / (1 + np.exp(-X @ W1))
+    e = np.exp(h @ W2 - (h @ W2).max(axis=1, keepdims=True))
+    y = e / e.sum(axis=1, keepdims=True)
+
+def update(X, Y):
+    global W1, W2
+    d2 = (y - Y) / len(X)
+    d1 = d2 @ W2.T * h * (1 - h)
+    W1, W2 = W1 - rate * X.T @ d1, W2 - rate * h.T @ d2
+
+if __name__ == "__main__":
+    forward(np.load("x.npy"))
+"""
+
+
+def test_functions_that_share_global_variables_are_checked_at_their_lines():
+    verdict = verdict_of(SHARED)
+    assert [verdict.checks[name].status for name in ("forward", "backward")] == ["pass", "pass"]
+    finding = verdict_of(SHARED.replace(" * h * (1 - h)", "")).findings[0]
+    assert (finding.id, finding.line) == ("slope_forgotten", 16)
+
+
+def test_functions_that_the_top_level_calls_stay_functions():
+    tree = ast.parse("w = 1\ndef f():\n    global w\n    w = 2\ndef g():\n    f()\ng()")
+    assert ast.dump(as_classes(tree)) == ast.dump(tree)
+
+
 def test_a_function_that_returns_one_of_its_own_stays_one():
     tree = ast.parse("def decorate(f):\n    def g(x):\n        return f(x)\n    return g")
     assert ast.dump(as_classes(tree)) == ast.dump(tree)

@@ -1549,3 +1549,83 @@ def test_the_products_of_matrices_may_be_written_with_a_star():
     assert errors(verdict_of(MATRICES.replace("np.multiply(a1, 1 - a1)", "a1"))) == [
         "slope_of_another_activation"
     ]
+
+
+LOSS = """
+    def compute_loss(self, X, Y):
+        return -np.mean(np.sum(Y * np.log(self.forward(X) + 1e-12), axis=1))
+"""
+STEPS = """
+    def step(self, X, Y, lr):
+        grads = self.backward(X, Y, self.forward(X))
+        for name in grads:
+            setattr(self, name, getattr(self, name) - lr * grads[name])
+
+    def train(self, X, Y, epochs, batch_size, lr):
+        for _ in range(epochs):
+            order = np.random.permutation(len(X))
+            for first in range(0, len(X), batch_size):
+                batch = order[first : first + batch_size]
+                self.step(X[batch], Y[batch], lr)
+"""
+WITH_LOSS = NETWORK.replace("\n\ndef sigmoid", f"{LOSS}\n\ndef sigmoid")
+WITH_STEPS = NETWORK.replace("\n\ndef sigmoid", f"{STEPS}\n\ndef sigmoid")
+
+
+def test_a_training_that_leaves_all_as_it_was_is_named_where_it_should_update():
+    assert verdict_of(WITH_STEPS).findings == []
+    lazy = WITH_STEPS.replace("self.step(X[batch], Y[batch], lr)", "self.forward(X[batch])")
+    assert errors(verdict_of(lazy)) == ["parameter_never_updated"]
+    alone = WITH_STEPS.replace("setattr(self, name, ", "print(")
+    assert errors(verdict_of(alone)) == ["parameter_never_updated"]
+
+
+def test_a_penalty_in_no_loss_is_told_of_all_gradients_that_have_it():
+    pulled = re.sub(r"(d1|d2), ", r"\1 + 0.1 * self.W\1, ", WITH_LOSS).replace("Wd", "W")
+    verdict = verdict_of(pulled)
+    assert errors(verdict) == ["regularisation_gradient"]
+    assert verdict.checks["backward"].values == {"wrong": "dW1 and dW2", "right": "db1 and db2"}
+
+
+def test_a_penalty_that_one_gradient_lacks_is_told_at_that_gradient():
+    penalty = "0.05 * sum((w ** 2).sum() for w in (self.W1, self.W2)) - np.mean("
+    lacks = WITH_LOSS.replace("-np.mean(", penalty).replace(
+        '        return {"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2, "b2": d2.sum(0)}',
+        '        g = {}\n        g["Wo"] = self.h.T @ d2 + 0.1 * self.W2  # with its decay\n        g["Wh"] = X.T @ d1\n'
+        '        return {**g, "bh": d1.sum(0), "bo": d2.sum(0)}',
+    )
+    found = verdict_of(lacks).findings
+    assert [(f.id, f.values["names"]) for f in found] == [("regularisation_gradient", "dW1")]
+    assert 'g["Wh"]' in lacks.split("\n")[found[0].line - 1]
+
+
+TRAINER = """
+class Trainer:
+    def __init__(self, network, x_train, t_train, epochs=5, batch_size=2, lr=0.1):
+        self.network, self.epochs, self.size, self.lr = network, epochs, batch_size, lr
+        self.net = network
+        self.x, self.t = x_train, t_train
+
+    def train(self):
+        for _ in range(self.epochs):
+            order = np.random.permutation(len(self.x))
+            for first in range(0, len(order), self.size):
+                batch = order[first : first + self.size]
+                self.net.step(self.x[batch], self.t[batch], self.lr)
+"""
+
+
+def test_a_class_that_trains_a_network_it_is_handed_is_its_training():
+    network, _ = WITH_STEPS.split("    def train(self")
+    text = f"{network}\n{TRAINER}\n\ndef sigmoid(z):\n    return 1 / (1 + np.exp(-z))\n"
+    assert verdict_of(text).findings == []
+    assert verdict_of(text).checks["train"].status == "pass"
+    dropped = verdict_of(text.replace("range(0, len(order), ", "range(0, len(order) - self.size + 1, "))
+    assert [(f.id, f.severity) for f in dropped.findings] == [("last_batch_dropped", "note")]
+
+
+def test_a_start_is_told_where_it_is_drawn_and_not_in_a_remark():
+    drawn = "self.W1 = np.random.randn(n_in, n_hidden) / np.sqrt(n_in)"
+    text = NETWORK.replace(drawn, "# self.W1 = np.random.rand(n_in, n_hidden)\n        " + drawn)
+    finding = verdict_of(text.replace(" / np.sqrt(n_in)", "")).findings[0]
+    assert (finding.id, finding.line) == ("init_not_xavier", 9)

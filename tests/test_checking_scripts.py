@@ -66,6 +66,19 @@ def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
     assert {*errors(verdict)} <= {mistake}
 
 
+def test_a_name_that_nothing_defines_is_told_at_the_top_level_too():
+    findings = verdict_of(SCRIPT.replace("h @ W2 + b2", "h @ w2 + b2")).findings
+    assert [(finding.id, finding.line, finding.values["near"]) for finding in findings] == [
+        ("name_undefined", 11, "W2")
+    ]
+
+
+def test_labels_that_stay_are_told_where_the_examples_change_their_places():
+    moved = "for i in range(1000):\n    places = np.random.permutation(N)\n    X = X[places]\n"
+    findings = verdict_of(SCRIPT.replace("for i in range(1000):\n", moved)).findings
+    assert [(f.id, f.line) for f in findings] == [("labels_not_shuffled_with_inputs", 11)]
+
+
 def test_of_a_script_nothing_runs_that_reaches_out(tmp_path):
     marker = tmp_path / "marker"
     reaching = f"""
@@ -156,10 +169,16 @@ from some_module import load_digits_of_six
 X, y = load_digits_of_six(return_X_y=True)
 X = (X - X.mean(axis=0)) / (X.std(axis=0) + 1e-8)
 """,
+    "a data set that is scaled once it is split": """
+from some_library.datasets import load_flowers
+flowers = load_flowers()
+X, X_test, y, y_test = flowers.data[:8], flowers.data[8:], flowers.target[:8], flowers["target"][8:]
+X = (X - X.mean(axis=0)) / X.std(axis=0)
+""",
 }
 
 
-QUICK = ("drawn", "of another module")
+QUICK = ("drawn", "of another module", "a data set that is scaled once it is split")
 
 
 @pytest.mark.parametrize(
@@ -385,3 +404,48 @@ def test_what_hands_out_batches_does_not_train():
     assert not _has_trained(recorder, {"D": 5}, values)
     recorder(2, values["X"][:2] / 3)
     assert _has_trained(recorder, {"D": 5}, values)
+
+
+@pytest.mark.parametrize(("strength", "mistakes"), [("0.2", []), ("0.1", ["regularisation_gradient"])])
+def test_the_penalty_of_a_script_is_held_to_that_of_its_loss(strength, mistakes):
+    penalty = "loss = 0.1 * (np.sum(W1 ** 2) + np.sum(W2 ** 2)) - "
+    text = SCRIPT.replace("loss = -", penalty)
+    text = text.replace("X.T @ dz1", f"(X.T @ dz1 + {strength} * W1)")
+    text = text.replace("h.T @ p", f"(h.T @ p + {strength} * W2)")
+    assert errors(verdict_of(text)) == mistakes
+
+
+LOOP = """
+
+X = np.random.randn(30, 6)
+labels = np.argmax(X[:, :3], axis=1)
+Y = np.eye(3)[labels]
+net = Net(6, 5, 3)
+for i in range(100):
+    rows = np.random.choice(30, 8)
+    net.step(X[rows], Y[rows], 0.5)
+"""
+STEP = """
+    def step(self, X, Y, lr):
+        for name, grad in self.backward(X, Y, self.forward(X)).items():
+            setattr(self, name, getattr(self, name) - lr * grad)
+"""
+BESIDE = NETWORK.replace("\n\ndef sigmoid", f"{STEP}\n\ndef sigmoid") + LOOP
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mistake"),
+    [
+        ("net.step(X[rows], Y[rows], 0.5)", ""),
+        ("net.step(X[rows], Y[rows], -0.5)", "update_ascends"),
+        ("net.step(X[rows], Y, 0.5)", "crash"),
+        ("net.step(X[rows], Y[rows])", "crash"),
+        ("net.steps(X[rows], Y[rows], 0.5)", "method_misspelt"),
+        ("net.step, net.backward(X[rows], Y[rows], net.forward(X[rows]))", "parameter_never_updated"),
+    ],
+)
+def test_a_loop_at_the_top_level_is_checked_beside_a_class(wrong, mistake):
+    text = BESIDE.replace("net.step(X[rows], Y[rows], 0.5)", wrong)
+    found = [(f.id, f.line) for f in verdict_of(text).findings]
+    line = text.split("\n").index(f"    {wrong}") + 1
+    assert found == ([(mistake, line)] if mistake else [])

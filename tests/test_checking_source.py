@@ -133,6 +133,11 @@ def test_what_python_2_had_is_no_undefined_name():
     assert found(NETWORK.replace("self.h = ", "rows = xrange(len(X))\n        self.h = ")).findings == []
 
 
+def test_a_name_that_a_function_makes_global_is_defined_for_others():
+    made = "def forward(x):\n    global h\n    h = np.exp(x @ w)\n    return h\n\n\n"
+    assert found(f"import numpy as np\nw = 1\n{made}def backward(y): return h - y\n").findings == []
+
+
 def test_a_name_that_a_function_has_for_itself_is_not_looked_for_outside():
     text = f"{NETWORK}\n\nif __name__ == '__main__':\n    import tensorflow as tf\n    X, Y = tf.data()\n"
     assert found(text).name == "Net"
@@ -160,3 +165,8 @@ def test_attention_of_given_queries_keys_and_values_is_no_network():
 
 def test_attention_in_numpy_is_told_from_a_network_without_a_word():
     assert "attention in NumPy is not checked yet" in found(ATTENTION_IN_NUMPY).refusal
+
+
+def test_a_place_counted_from_the_end_is_no_axis():
+    net = "import numpy as np\nclass Net:\n  def f(self, x): return np.exp(self.w[-2].transpose() @ x)\n"
+    assert found(net).target == "two-layer"

@@ -221,14 +221,19 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
 def _turns_many_axes(body: Iterable[ast.stmt]) -> bool:
     """Whether more than two axes are transposed, as heads are and nothing in a network is.
 
-    >>> [_turns_many_axes(ast.parse(code).body) for code in ("q.transpose(0, 2, 1, 3)", "W.transpose(1, 0)")]
-    [True, False]
+    >>> codes = ("q.transpose(0, 2, 1, 3)", "W.transpose(1, 0)", "hs[-2].transpose()")
+    >>> [_turns_many_axes(ast.parse(code).body) for code in codes]
+    [True, False, False]
     """
     calls = (part for node in body for part in ast.walk(node) if isinstance(part, ast.Call))
     return any(
         isinstance(call.func, ast.Attribute)
         and call.func.attr == "transpose"
-        and any(isinstance(part, ast.Constant) and part.value in (2, 3) for part in ast.walk(call))
+        and any(
+            isinstance(part, ast.Constant) and part.value in (2, 3)
+            for axes in call.args
+            for part in ast.walk(axes)
+        )
         for call in calls
     )
 

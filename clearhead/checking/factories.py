@@ -1,4 +1,4 @@
-"""A function that returns functions of its own, read as the class that it stands for.
+"""Functions that share variables, read as the methods of the class that they stand for.
 
 Runs inside the sandbox.
 """
@@ -10,11 +10,14 @@ from typing import TypeGuard, TypeVar
 from clearhead.checking.closure import names, stored
 
 Node = TypeVar("Node", bound=ast.AST)
+SHARED = ast.Global | ast.Nonlocal
+WHOLE = "network"  # the class of functions that share a file's variables
 
 
 def as_classes(tree: ast.Module) -> ast.Module:
     """The same program with a class for each function that returns several which share its variables.
 
+    Another one is for functions that share the file's global variables, unless its top level uses them too.
     The variables become attributes; lines and columns stay.
 
     >>> code = "def net(n):\\n  w = n\\n  def f(x): return w * x\\n  def g(): return f(w)\\n  return f, g"
@@ -31,7 +34,44 @@ def as_classes(tree: ast.Module) -> ast.Module:
             return self.f(self.w)
     """
     body = [_class_of(node) if _is_factory(node) else node for node in tree.body]
-    return ast.Module(body=body, type_ignores=tree.type_ignores)
+    return ast.Module(body=_with_globals_owned(body), type_ignores=tree.type_ignores)
+
+
+def _with_globals_owned(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements of a file with a class for those that make, or use, what functions declare global."""
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    shared = {
+        name
+        for node in functions
+        for part in ast.walk(node)
+        if isinstance(part, ast.Global)
+        for name in part.names
+    }
+    methods = _sharing(functions, shared)
+    first = [node for node in body if isinstance(node, ast.Assign) and shared & {*stored(node)}]
+    others = [node for node in body if node not in methods and node not in first]
+    owned = shared | {part.name for part in methods}
+    if len(methods) < 2 or not first or any(owned & names(node) for node in others if not _is_guard(node)):
+        return body
+    made = ast.parse("def __init__(self): pass").body[0]
+    assert isinstance(made, ast.FunctionDef)
+    made.body = [_Sharing(shared).visit(node) for node in first]
+    whole = ast.parse(f"class {WHOLE}: pass").body[0]
+    assert isinstance(whole, ast.ClassDef)
+    whole.body = [_at(first[0], made), *(_method(part, owned) for part in methods)]
+    return [*others, _at(methods[0], whole)]
+
+
+def _is_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "__name__" in names(node.test)
+
+
+def _sharing(functions: list[ast.FunctionDef], shared: set[str]) -> list[ast.FunctionDef]:
+    """The functions that use shared variables, be it through one another."""
+    owned = {*shared}
+    while more := {node.name for node in functions if owned & names(node)} - owned:
+        owned |= more
+    return [node for node in functions if node.name in owned]
 
 
 def _is_factory(node: ast.stmt) -> TypeGuard[ast.FunctionDef]:
@@ -62,7 +102,7 @@ def _class_of(factory: ast.FunctionDef) -> ast.ClassDef:
 
 def _method(function: ast.FunctionDef, shared: set[str]) -> ast.FunctionDef:
     """A function with `self` before its arguments, and what it shares with others as attributes."""
-    outer = {name for part in ast.walk(function) if isinstance(part, ast.Nonlocal) for name in part.names}
+    outer = {name for part in ast.walk(function) if isinstance(part, SHARED) for name in part.names}
     own = {part.arg for part in ast.walk(function) if isinstance(part, ast.arg)} | {*stored(function)}
     sharing = _Sharing(shared - (own - outer))
     made = copy.copy(function)
@@ -97,6 +137,10 @@ class _Sharing(ast.NodeTransformer):
             return node
         return _at(node, ast.Attribute(ast.Name("self", ast.Load()), node.id, node.ctx))
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.stmt:
+    def visit_Nonlocal(self, node: ast.Nonlocal | ast.Global) -> ast.stmt:
         """Nothing: an attribute needs no such word."""
         return _at(node, ast.Pass())
+
+    def visit_Global(self, node: ast.Global) -> ast.stmt:
+        """Nothing, too."""
+        return self.visit_Nonlocal(node)

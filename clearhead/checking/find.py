@@ -13,7 +13,8 @@ from clearhead.checking.closure import TopLevel, bases, functions
 from clearhead.checking.companions import Companions, companions
 from clearhead.checking.slips import misspelt
 from clearhead.checking.source import Source
-from clearhead.checking.undefined import undefined
+from clearhead.checking.trainers import MODEL
+from clearhead.checking.undefined import undefined, undefined_beside
 from clearhead.checking.unwritten import is_unwritten
 
 
@@ -65,6 +66,8 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     program.findings += _defined_twice(program.body, top)
     program.findings += misspelt(program.body, program.target)
     program.findings += undefined(program.body, top)
+    if chosen.target == "two-layer" and not program.name:
+        program.findings += undefined_beside(top)
     _read_functions(program, source)
     return program
 
@@ -74,7 +77,7 @@ def _takes_model(node: Any, methods: set[str]) -> bool:
     if not isinstance(node, ast.FunctionDef) or not node.args.args:
         return False
     first = node.args.args[0].arg
-    is_model = re.fullmatch(r"(my_?)?(net|network|model|nn|mlp|classifier|clf)", first, re.I)
+    is_model = re.fullmatch(MODEL, first, re.I)
     if is_model and re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I):
         return True
     owned = (part for part in ast.walk(node) if isinstance(part, ast.Attribute))

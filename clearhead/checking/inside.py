@@ -10,6 +10,7 @@ from typing import Any
 from clearhead.checking import attention_run, find, network_run, source
 from clearhead.checking.factories import as_classes
 from clearhead.checking.recorder import line_of
+from clearhead.checking.trainers import with_trainers
 
 MOST_LINES, LONGEST_LINE, MOST_TEXT = 50_000, 500, 1 << 18
 
@@ -20,7 +21,7 @@ def answer(job: dict[str, Any], arrays: dict[str, Any], send: Any) -> None:
     read = source.read(job["name"], content)
     modules = {name: source.read(f"{name}.py", bytes(arrays[f"module/{name}"])) for name in job["modules"]}
     for each in (read, *modules.values()):
-        each.tree = as_classes(each.tree)
+        each.tree = with_trainers(as_classes(each.tree))
     program = find.find(read, job.get("target", ""), job.get("only", ""))
     send(
         {

@@ -242,9 +242,13 @@ def said(error: BaseException) -> str:
 
 def line_of(error: BaseException, file: str) -> int:
     """The last line of a file that an exception passed through; 0 if none."""
-    line, trace = 0, error.__traceback__
+    return [0, *lines_of(error, file)][-1]
+
+
+def lines_of(error: BaseException, file: str) -> Iterator[int]:
+    """The lines of a file that an exception passed through, the outermost first."""
+    trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
-            line = trace.tb_lineno
+            yield trace.tb_lineno
         trace = trace.tb_next
-    return line

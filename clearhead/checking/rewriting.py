@@ -83,11 +83,17 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(node, _UNTOUCHED):
             return node
         made = super().generic_visit(node)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):  # Such as of labels.
+            node.slice.elts = [self._place(part) for part in node.slice.elts]
         is_read = isinstance(getattr(node, "ctx", None), ast.Load) and (
             isinstance(node, ast.Subscript)
             or (isinstance(node, ast.Attribute) and node.attr in ("T", "mT", "data"))
         )
         return self._wrapped(made) if is_read or isinstance(node, _WRAPPED) else made
+
+    def _place(self, node: ast.expr) -> ast.expr:
+        """A name that tells places of an array, which is known as what a function is handed."""
+        return self._wrapped(node, kind="argument") if isinstance(node, ast.Name) else node
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Attribute):

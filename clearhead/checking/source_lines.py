@@ -19,6 +19,7 @@ class SourceLines:
         self.all: list[str] = found.get("lines", [])
         self.text = "\n".join(self.all)
         own = set(found.get("where", {}).values())
+        self.code = ["" if text.lstrip().startswith("#") else text for text in self.all]
         # Docstrings, and functions that take no part, are left empty.
         self.own = list(_own(self.all, own, self._strings()))
 
@@ -35,8 +36,8 @@ class SourceLines:
         return self.all[number - 1] if 0 < number <= len(self.all) else ""
 
     def first(self, pattern: str, after: int = 0) -> int:
-        """The first line that has a pattern; 0 if none."""
-        return _first(self.all, pattern, after)
+        """The first line of code that has a pattern; 0 if none."""
+        return _first(self.code, pattern, after)
 
     def first_own(self, pattern: str) -> int:
         """The first such line among those of functions that take part."""
@@ -62,7 +63,7 @@ class SourceLines:
         return False
 
     def body(self, begin: int) -> Iterator[tuple[int, str]]:
-        """The numbered lines of what a line begins.
+        """The numbered lines of what a line begins; those that are remarks are empty.
 
         >>> list(SourceLines({"lines": ["def f():", "  g()", "h()"]}).body(1))
         [(2, '  g()')]
@@ -71,7 +72,7 @@ class SourceLines:
         for number, text in enumerate(self.all[begin:] if begin else (), begin + 1):
             if text.strip() and _depth(text) <= depth and not text.lstrip().startswith((")", "#")):
                 return
-            yield number, text
+            yield number, self.code[number - 1]
 
     def assigned(self, attribute: str) -> int:
         """Where an attribute of `self` is given its value."""

@@ -1,5 +1,6 @@
 """What is right and wrong in a learner's two-layer network, from what its code made of the probes."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from clearhead.checking.network_diagnosis.failures import (
     fits_only_where_sizes_are_alike,
     judge_failures,
     say_crash,
+    say_fallen,
 )
 from clearhead.checking.network_diagnosis.forward import explain_forward
 from clearhead.checking.network_diagnosis.initial import judge_initial, judge_shapes
@@ -40,6 +42,8 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
         _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
     elif not {"step", "train"} & {*answer.functions}:
         _diagnose_script(parts, verdict, answer.shapes)
+    else:
+        _diagnose_beside(parts, verdict, answer)
     judge_autograd(answer, verdict)
     judge_penalty(answer, verdict)
     judge_training(answer, verdict)
@@ -69,6 +73,7 @@ def _diagnose_whole(
     judge_recorded(answer, reading, verdict)
     judge_logarithm(answer, reading, verdict)
     judge_backward(answer, reading, verdict)
+    judge_recorded_penalty(answer, reading, verdict)
     if "train" not in verdict.checks:
         judge_training(answer, verdict)
     penalised = answer_of_whole(parts, roles, "penalised")
@@ -86,3 +91,25 @@ def _diagnose_script(parts: Sequence[tuple[Any, Any]], verdict: Verdict, roles: 
         for finding in made.findings:
             if finding.check == "train" or finding.id in OF_UPDATES:
                 verdict.add("train", replace(finding, check=""))
+
+
+def _diagnose_beside(parts: Sequence[tuple[Any, Any]], verdict: Verdict, answer: NetworkAnswer) -> None:
+    """Of a loop at the top level, beside what is checked already: where it fell, or what it moves how."""
+    made = Verdict()
+    say_fallen(answer, verdict)
+    if "whole" in answer.parts and _diagnose_whole(parts, made, is_made=True, roles=answer.shapes):
+        for finding in made.findings:
+            is_of_loop = finding.check == "train" or finding.id in OF_UPDATES
+            if is_of_loop and finding.severity == "error" and finding.id not in verdict.ids():
+                line = _call_beside(answer) if verdict.checks["backward"].status == "pass" else 0
+                verdict.add("train", replace(finding, check="", line=line or finding.line))
+
+
+def _call_beside(answer: NetworkAnswer) -> int:
+    """Where the top level has the update made, or the gradients, told from the text; 0 if nowhere."""
+    begins = answer.found.get("where", {}).values()
+    inside = {number for begin in begins for number, _ in answer.lines.body(begin)}
+    outside = [(n, text) for n, text in enumerate(answer.lines.code, 1) if n not in inside]
+    names = [answer.functions.get(kind, "") for kind in ("step", "backward")]
+    calls = (n for name in filter(None, names) for n, text in outside if re.search(rf"\.{name}\b", text))
+    return next(calls, 0)

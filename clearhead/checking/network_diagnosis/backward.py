@@ -12,6 +12,7 @@ from clearhead.checking.align import Site, digits, listed, ratio
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.network_diagnosis.answer import (
     AXES,
+    BACKWARD,
     FORWARD,
     ROLES,
     SLOPES,
@@ -159,9 +160,12 @@ class _Judge:
         if self.by_return and not self.by_move and "init_shape_wrong" not in verdict.ids():
             for role in transposed(answer, self.seen[0], probes.SEEDS[0]):
                 verdict.add("backward", self._transposed(role))
+        self.pulled: list[str] = []
         if lost and all(map(self._is_pulled, lost)):
             if as_its_loss is False:
-                verdict.add("backward", penalty_finding(answer, self.seen[0], lost))
+                own = self.seen[0]
+                self.pulled = [role for role in own if consistent(answer, {role: own[role]}) is False]
+                verdict.add("backward", penalty_finding(answer, own, self.pulled))
             lost = []
         for role in lost:
             verdict.add("backward", self._unknown(role))
@@ -197,11 +201,12 @@ class _Judge:
         known = self.explanation.values[0]
         return same(self.answer, self.seen[0][role], known[f"d{role}"], known[role]) is not None
 
-    def _rank(self, explanation: Explanation) -> tuple[int, int]:
-        """One step that is wrong rather than the two that it would spoil; then the one that was seen."""
+    def _rank(self, explanation: Explanation) -> tuple[int, int, int]:
+        """One step that is wrong rather than two that it would spoil; then the one seen; then the first."""
         records, known = self.answer.records(*self.kinds), explanation.values[0]
         seen = sum(records.find(known[name], scaled=True) is not None for name in explanation.mistakes)
-        return seen - 2 * len(explanation.mistakes), seen
+        first = min(map(BACKWARD.index, explanation.mistakes), default=0)
+        return seen - 2 * len(explanation.mistakes), seen, -first
 
     def _say_misshapen(self) -> Iterator[str]:
         """Bias gradients that were summed over the wrong axis, or over everything: seen by their shape."""
@@ -338,7 +343,8 @@ class _Judge:
     def _sum_up(self) -> None:
         """Which gradients are wrong, and which are right."""
         failed = [f for f in self.verdict.findings if f.severity == "error" and f.step in REACH]
-        reached = {role for finding in failed for role in REACH[finding.step].split()} | {*self.misshapen}
+        reached = {role for finding in failed for role in REACH[finding.step].split()}
+        reached |= {*self.misshapen, *self.pulled}
         roles = [role for role in ROLES if role in self.seen[0] or role in self.misshapen]
         bad, good = ([r for r in roles if (r in reached) is wrong] for wrong in (True, False))
         if not failed:

@@ -27,6 +27,9 @@ EXPLAIN = frozenset(
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
 CLOSE = 0.8  # how near a name comes to the one that is meant
 _MAKES = r"init|param|weight|model|net|build|create|make"
+_CALLED_WRONGLY = (
+    r"has no attribute|positional argument|unexpected keyword|be broadcast|not aligned|core dimension"
+)
 _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
 
@@ -68,6 +71,13 @@ def say_crash(answer: NetworkAnswer, verdict: Verdict) -> None:
         verdict.add(name, finding)
     elif crash:
         verdict.check(name, "not_checked", "not_understood")
+
+
+def say_fallen(answer: NetworkAnswer, verdict: Verdict) -> None:
+    """A loop at the top level that does not call what is there as it is to be called."""
+    fallen, _ = answer.part("fallen")
+    if fallen and re.search(_CALLED_WRONGLY, fallen["message"]) and not EXPLAIN & {*verdict.ids()}:
+        verdict.add("train", _crash(answer, int(fallen["call"]), fallen["message"], "training"))
 
 
 def fits_only_where_sizes_are_alike(answer: NetworkAnswer) -> bool:

@@ -119,14 +119,20 @@ def same(answer: NetworkAnswer, made: Any, known: Any, weights: Any = None) -> f
     if made.shape != np.shape(known) or not np.isfinite(made).all():
         return None
     if weights is not None:
-        both = np.stack([np.ravel(known), np.ravel(weights)], axis=1)
-        (_, strength), *_ = np.linalg.lstsq(both, made.ravel(), rcond=None)
+        _, strength = pull(made, known, weights)
         if abs(strength) > EXACT:
             made = made - strength * weights
     factor = ratio(made, np.asarray(known), close=max(EXACT, answer.tolerance))
     if factor is None and made.size == 1 and known.size == 1 and known.flat[0]:
         return float(made.flat[0] / known.flat[0])
     return factor
+
+
+def pull(made: Any, known: Any, weights: Any) -> tuple[float, float]:
+    """How much of a known gradient, and of the weights, a gradient that was made comes nearest to."""
+    both = np.stack([np.ravel(known), np.ravel(weights)], axis=1)
+    (factor, strength), *_ = np.linalg.lstsq(both, np.ravel(made), rcond=None)
+    return float(factor), float(strength)
 
 
 def _weights(values: Mapping[str, Any], role: str, is_moved: bool) -> Any:

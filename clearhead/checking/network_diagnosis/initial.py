@@ -16,6 +16,8 @@ WEIGHTS, BIASES = ("W1", "W2"), ("b1", "b2")
 Misshapen = tuple[str, list[int], list[int]]  # a parameter, the shape that it has, and that it should have
 _RELU = r"relu|maximum\(\s*0|maximum\([^,]+,\s*0\.?0?\s*\)"
 _ALIKE = r"zeros|ones|full"
+_DRAWN = rf"{_ALIKE}|rand|normal|uniform"
+MOST_NAMES = 4  # of one parameter that are looked for
 _CANNOT_MULTIPLY = r"not aligned|mismatch in its core"
 
 
@@ -151,21 +153,26 @@ def _random_biases(answer: NetworkAnswer, arrays: Any) -> Finding | None:
 def _lines(answer: NetworkAnswer) -> dict[str, int]:
     """Lines at which the parameters are first given a value, told from the text alone."""
     lines = {}
-    for role in answer.understood.get("paths", {}):
-        words = [w for w in re.findall(r"[^\W\d]\w*", answer.path(role)) if w not in ("self", "params")]
-        # Not another name makes it; what holds it is made before it.
-        patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in given(word)]
-        patterns += [
-            each for word in words[-1:] or [role, role.lower(), role.upper()] for each in given(word)
-        ]
-        # Where the parameters are made, rather than taken from what holds them.
-        body = list(answer.lines.body(_first_line(answer))) if _first_line(answer) else []
-        own = [each for word in words[-1:] for each in given(word)]
-        within = (number for each in own for number, text in body if re.search(each, text))
-        line = next(within, 0) or next(filter(None, map(answer.lines.first, patterns)), 0)
-        if line:
-            lines[role] = line
+    for role, path in answer.understood.get("paths", {}).items():
+        names = [path, *answer.understood.get("names", {}).get(role, [])[:MOST_NAMES]]
+        found = [line for name in dict.fromkeys(names) if (line := _line(answer, role, name))]
+        drawn = (line for line in found if re.search(_DRAWN, answer.lines.at(line)))
+        if found:
+            lines[role] = next(drawn, found[0])
     return lines
+
+
+def _line(answer: NetworkAnswer, role: str, path: str) -> int:
+    """Where a parameter is first given a value, under one of its names; 0 if nowhere."""
+    words = [word for word in re.findall(r"[^\W\d]\w*", path) if word not in ("self", "params")]
+    # Not another name makes it; what holds it is made before it.
+    patterns = [rf"{each}(?!\s*\w+\s*$)" for word in words[::-1] for each in given(word)]
+    patterns += [each for word in words[-1:] or [role, role.lower(), role.upper()] for each in given(word)]
+    # Where the parameters are made, rather than taken from what holds them.
+    body = list(answer.lines.body(_first_line(answer))) if _first_line(answer) else []
+    own = [each for word in words[-1:] for each in given(word)]
+    within = (number for each in own for number, text in body if re.search(each, text))
+    return next(within, 0) or next(filter(None, map(answer.lines.first, patterns)), 0)
 
 
 def given(word: str) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Gradients of a network with a penalty on the weights, against central differences of its own loss."""
 
-import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from clearhead.checking.network_diagnosis.gradients import (
     EXACT,
     consistent,
     moved,
+    pull,
     returned,
     right_gradients,
 )
@@ -22,7 +22,7 @@ from clearhead.checking.network_diagnosis.gradients import (
 _STRENGTH = r"reg|lambd|lamb?da|l2|decay|alpha"
 _NOT_A_GRADIENT = r"def |loss|cost"
 _GRADIENT = r"grad|^d_?[A-Zw]|delta"
-LOOSE = 1e-6  # for a loss, whose logarithm may be guarded by a small number
+NEAR = 1e-5  # how near strengths of a penalty come that are told from a loss
 Gradients = dict[str, Any]
 
 
@@ -50,23 +50,23 @@ def judge_penalty(answer: NetworkAnswer, verdict: Verdict) -> None:
 
 
 def judge_recorded_penalty(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> None:
-    """Say which parameters a recorded training pulls otherwise than the penalty in its loss asks for."""
+    """The same of a recorded training, in which the loss that has a penalty on the weights was made."""
     if reading.forward is None or verdict.ids("error"):
         return
     values, moves = right_gradients(answer, reading), moved(answer, "once", probes.SEEDS[0])
     pulls = {role: _pull(move, values[f"d{role}"], values[role]) for role, move in moves.items()}
-    known = {role: pull for role, pull in pulls.items() if pull is not None}
-    for roles, strength in itertools.product((("W1", "W2"), tuple(known)), _strengths(answer, known)):
-        penalty = strength / 2 * sum(np.square(values[role]).sum() for role in roles)
-        loss = np.asarray(answer.right["loss"].evaluate(values) + penalty)
-        if answer.records("once").made(loss, close=LOOSE) is not None:
-            asked = {role: strength if role in roles else 0.0 for role in known}
-            wrong = [role for role in known if abs(known[role] - asked[role]) > LOOSE]
-            if wrong:
-                finding = penalty_finding(answer, moves, wrong)
-                finding.line = _recorded_line(answer, finding.step[-1]) or finding.line
-                verdict.add("backward", finding)
-            return
+    known = {role: strength for role, strength in pulls.items() if strength is not None}
+    asked = [2 * each for each in _recorded_strengths(answer, reading)]
+    if not asked or not {"W1", "W2"} <= known.keys():
+        return  # More than its gradient moves it, such as a momentum.
+    wrong = [
+        role for role, strength in known.items()
+        if not any(abs(strength - each) <= NEAR for each in (asked if role[0] == "W" else [0.0]))
+    ]  # fmt: skip
+    if wrong:
+        finding = penalty_finding(answer, moves, wrong)
+        finding.line = _recorded_line(answer, finding.step[-1]) or finding.line
+        verdict.add("backward", finding)
 
 
 def _recorded_line(answer: NetworkAnswer, layer: str) -> int:
@@ -89,19 +89,38 @@ def _adds_penalty(text: str) -> bool:
 
 def _pull(move: Any, gradient: Any, value: Any) -> float | None:
     """How strongly a move pulls at a parameter beside following its gradient; None if it does neither."""
-    both = np.stack([np.ravel(gradient), np.ravel(value)], axis=1)
-    if np.linalg.matrix_rank(both) < both.shape[1] or not np.isfinite(move).all():
+    if not np.any(value) or not np.isfinite(move).all():
         return None
-    (factor, strength), *_ = np.linalg.lstsq(both, np.ravel(move), rcond=None)
-    explained = np.allclose(both @ (factor, strength), np.ravel(move), rtol=0, atol=EXACT)
-    return float(strength / factor) if explained and abs(factor) > EXACT else None
+    factor, strength = pull(move, gradient, value)
+    explained = np.allclose(factor * gradient + strength * value, move, rtol=0, atol=EXACT)
+    return strength / factor if explained and abs(factor) > EXACT else None
 
 
-def _strengths(answer: NetworkAnswer, pulls: Mapping[str, float]) -> set[float]:
-    """How strong the penalty of a loss may be: as strong as the pulls, or as it was asked to be."""
-    asked = (probes.PENALTY, probes.PENALTY / answer.sizes["N"])
-    found = {*asked, *(pull for pull in pulls.values() if abs(pull) > LOOSE)}
-    return {times * strength for strength in found for times in (0.5, 1, 2)}
+def _recorded_strengths(answer: NetworkAnswer, reading: Reading) -> list[float]:
+    """How strong a penalty on all weights is, in numbers that were made in both runs at one place."""
+    assert reading.forward is not None
+    found: list[dict[tuple[int, int], list[float]]] = []
+    for seed, values in zip(probes.SEEDS, reading.forward.values, strict=True):
+        loss = float(answer.right["loss"].evaluate(values))
+        one, other = (float((values[role] ** 2).sum()) for role in ("W1", "W2"))
+        squares, records = one + other, answer.records("once", seed=seed)
+        parts = (one, np.sqrt(one), squares)
+        if not any(records.find(np.asarray(part), parts=False) is not None for part in parts):
+            return []
+        numbers = [r for r in records.all if r.value.size == 1]
+        places: dict[tuple[int, int], list[float]] = {}
+        for record in numbers:
+            beyond = (float(record.squeezed) - loss) / squares
+            if beyond > EXACT:
+                places.setdefault((record.site.line, record.site.column), []).append(beyond)
+        found.append(places)
+    first, second = found
+    return [
+        each
+        for place in first.keys() & second.keys()
+        for each in first[place]
+        if any(abs(each - again) <= NEAR * each for again in second[place])
+    ]
 
 
 def penalty_finding(answer: NetworkAnswer, gradients: Gradients, wrong: Sequence[str]) -> Finding:
@@ -139,11 +158,8 @@ def _line(answer: NetworkAnswer, gradient: Any, role: str) -> int:
     ]
     match = answer.records("backward").made(gradient, scaled=True) if gradient is not None else None
     own = [number for number, text in added if re.search(rf"{role}\b|{role[0]}\w*{role[1]}\b", text, re.I)]
-    if (
-        match is not None
-        and added
-        and not own
-        and re.search(rf"{role[0]}\w*{role[1]}", match.record.site.target, re.I)
-    ):
-        return match.record.site.line  # It is added to others.
+    target = match.record.site.target if match is not None else ""
+    if match is not None and added and not own and target not in ("", "return"):
+        named = [number for number, text in added if target in text.replace('"', "'")]
+        return next(iter(named), match.record.site.line)  # Else it is added to others.
     return next(iter(own or [number for number, _ in added]), match.record.site.line if match else begin)

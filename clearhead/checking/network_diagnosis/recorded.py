@@ -67,7 +67,12 @@ def _judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> No
         return
     for mistake in answer.wrong:
         match = _made(answer, reading, mistake.step) if mistake.step.name == "loss" else None
-        if match is None or (mistake.id == "loss_summed" and _is_added_up(answer, match.record.site)):
+        # What goes into more has its sign there, as where a penalty stands before the minus.
+        if (
+            match is None
+            or (mistake.id == "loss_summed" and _is_added_up(answer, match.record.site))
+            or (mistake.id == "loss_sign" and not match.record.site.target)
+        ):
             continue
         finding = at(Finding(mistake.id, "loss"), match.record.site)
         finding.yours = f"loss = {mistake.step.formula}"

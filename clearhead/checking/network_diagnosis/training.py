@@ -9,7 +9,8 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Record, Records, listed
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+from clearhead.checking.network_diagnosis.answer import ROLES, NetworkAnswer, any_of
+from clearhead.checking.network_diagnosis.gradients import moved
 from clearhead.checking.network_diagnosis.rows import Rows, rows_of
 
 Seen = list[tuple[Record, Rows]]
@@ -45,16 +46,33 @@ def judge_training(answer: NetworkAnswer, verdict: Verdict) -> None:
     ):
         wrong = None  # We handed over the labels of those to validate with.
     if wrong is not None:
-        # What is cut where it is handed on has been exchanged before.
-        line = (not wrong.site.target and loop.line(_TAKEN)) or wrong.site.line or loop.line(_SHUFFLE)
+        line = wrong.site.line or loop.line(_SHUFFLE)
+        if not wrong.site.target:  # What is cut where it is handed on has been exchanged before.
+            line = _exchanged(seen, wrong.order, len(drawn["X"])) or loop.line(_TAKEN) or line
         finding = Finding("labels_not_shuffled_with_inputs", "Y", line=line, variable=wrong.site.target)
         verdict.add("train", finding)
         if "backward" not in answer.functions:  # Gradients that only training shows are of other labels too.
             verdict.withdraw([f for f in verdict.findings if f.id == "unknown"], "not_understood")
     for finding in _findings(loop, data, len(drawn["X"])):
         verdict.add("train", finding)
-    if "train_returns_early" not in verdict.ids():
+    if not {"train_returns_early", "parameter_never_updated"} & {*verdict.ids()}:
+        if data.get("holds") and _leaves_all(answer, arrays):
+            values = {"names": listed(ROLES)}
+            verdict.add("train", Finding("parameter_never_updated", "W1", line=loop.update(), values=values))
+            return
         verdict.check("train", "pass", "train_seen")
+
+
+def _leaves_all(answer: NetworkAnswer, arrays: Mapping[str, Any]) -> bool:
+    """Whether parameters, which one update moves, are after all of them what they were before."""
+    before, after = (answer.by_role(name, arrays) for name in ("before", "after"))
+    moves = (moved(answer, kind, probes.SEEDS[0]) for kind in ("step", "once") if kind in answer.functions)
+    is_moved = any(any_of(step) for steps in moves for step in steps.values())
+    return (
+        is_moved
+        and before.keys() == after.keys()
+        and all(map(np.array_equal, before.values(), after.values()))
+    )
 
 
 def _findings(loop: "_Loop", data: Mapping[str, Any], N: int) -> Iterator[Finding]:
@@ -153,6 +171,12 @@ def _wrong_labels(records: Sequence[Record], seen: Seen, drawn: Mapping[str, Any
     return bad[0] if bad and len(bad) > good else None
 
 
+def _exchanged(seen: Seen, end: int, N: int) -> int:
+    """The last line before a place in the run that gave all examples, or so, another order; 0 if none."""
+    named = ((r.site.line, rows) for r, rows in seen if r.order < end and r.site.target and len(rows) > N / 2)
+    return next((line for line, rows in reversed([*named]) if [*rows] != sorted(rows)), 0)
+
+
 def _is_predicted(record: Record) -> bool:
     return record.site.target.lower().endswith(("pred", "hat"))
 
@@ -213,6 +237,12 @@ class _Loop:
             if re.match(r"\s*(return|break)\b", text)
         ]
         return max(ways)[1] if ways else self.begin
+
+    def update(self) -> int:
+        """Where the training calls what updates, or makes gradients."""
+        names = (self.answer.functions.get(kind, "") for kind in ("step", "backward"))
+        calls = (self.line(rf"\b{re.escape(name)}\(") for name in names if name)
+        return next(filter(None, calls), self.begin)
 
     def over_batches(self) -> int:
         """The loop over the batches, or that of the generator which makes them."""

@@ -18,7 +18,7 @@ from clearhead.checking.network_run.script import Script
 from clearhead.checking.network_run.sending import Send
 from clearhead.checking.network_run.training import train
 from clearhead.checking.network_run.understanding import understand, understood
-from clearhead.checking.network_run.whole import built_by_training, train_whole
+from clearhead.checking.network_run.whole import built_by_training, train_beside, train_whole
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
 from clearhead.checking.subject import quiet
@@ -80,3 +80,5 @@ class NetworkRun:
         self.send({"part": "end", "missed": sorted(Stub.touched), "loaded": loaded}, {})
         if not network.making.whole and not self._is_plain(network):
             train_whole(network.learner, network, self.send)
+        elif not network.making.whole and Script(self.learner.source, self.learner.modules).loops:
+            train_beside(network.learner, self.send)

@@ -14,7 +14,7 @@ import numpy as np
 
 from clearhead.checking.binding import role_of
 from clearhead.checking.find import Program
-from clearhead.checking.recorder import Loaded, Recorder, execute, line_of, said
+from clearhead.checking.recorder import Loaded, Recorder, execute, lines_of, said
 from clearhead.checking.rewriting import rewritten
 from clearhead.checking.source import Source
 from clearhead.checking.stubs import Stub
@@ -50,6 +50,14 @@ class Script:
         if self.does:  # What takes long to import would take the time of a run.
             Loaded(Program("two-layer", "", body=imports), source, modules, None)
 
+    @property
+    def loops(self) -> bool:
+        """Whether there is a loop in which methods are called."""
+        parts = (part for node in self.body if not isinstance(node, _DEFINES) for part in ast.walk(node))
+        loops = (part for part in parts if isinstance(part, ast.For | ast.While))
+        calls = (part for loop in loops for part in ast.walk(loop) if isinstance(part, ast.Call))
+        return any(isinstance(call.func, ast.Attribute) for call in calls)
+
     def run(self, recorder: Recorder, values: Mapping[str, Any]) -> None:
         """Run what keeps to itself, with values by the roles of names."""
         running = _Running(self, recorder, values)
@@ -64,6 +72,7 @@ class _Running(Loaded):
         super().__init__(Program("two-layer", ""), script.source, script.modules, recorder)
         self.script, self.values = script, values
         self.stands_in = False  # whether something stands for data that is not here
+        self.drawn: Mapping[str, Any] = {}  # what stands for data that the script made
         self.outside = _reaching_out(script.source.tree)
 
     def run(self, body: list[ast.stmt]) -> None:
@@ -75,6 +84,9 @@ class _Running(Loaded):
             self._exchange(node, names)
         if isinstance(node, _DEFINES) or not _reaches_out(node, self.outside):
             self._execute(node, source, names)
+        if name := _loaded(node, source):
+            names[name], self.stands_in = _DataSet(self.values["drawn"]), True
+            return
         for name in _names_set(node):
             role = role_of(name).replace("amb", "Y")
             if role in self.values and isinstance(names.get(name, Stub("")), Stub):
@@ -99,14 +111,26 @@ class _Running(Loaded):
         D, C = int(own.sum()), max(form.classes for form in told or [best] if form.examples == N)
         if N > MOST_EXAMPLES or N * D > MOST_NUMBERS or not D:
             return
-        drawn = self.values["draw"](D, C, N)
+        drawn = self._drawn(D, C, N)
+        if np.isin(rows[:, own], drawn["X"]).all():
+            return  # These are ours already.
+        drawn = {key: value[:N] for key, value in drawn.items()}
         made = np.array(rows, float)
         made[:, own] = drawn["X"]
         names[name] = made if rows is value else made.T
         for each, form in labels.items():
             if form.examples == N and form.classes <= C:
                 names[each] = form.filled(drawn)
-        self.script.sizes, self.script.examples = {"D": D, "C": C}, N
+
+    def _drawn(self, D: int, C: int, N: int) -> Mapping[str, Any]:
+        """At least so many examples: those that there are already, unless they are of another kind."""
+        known = self.values["drawn"] if self.stands_in and not self.drawn else self.drawn
+        width, classes = (known[name].shape[1] if known else 0 for name in ("X", "Y"))
+        if (width, classes) != (D, C) or len(known["X"]) < N:
+            self.drawn = known = self.values["draw"](D, C, N)
+            self.script.examples = N
+        self.script.sizes = {"D": D, "C": C}
+        return known
 
     def _execute(self, node: ast.stmt, source: Source, names: dict[str, Any]) -> None:
         assert self.recorder is not None
@@ -120,9 +144,30 @@ class _Running(Loaded):
             is_own = self.script.examples and not self.stands_in and not isinstance(error, SystemExit)
             if is_own and not self.script.crash:
                 message = said(error)
-                self.script.crash = {"line": line_of(error, source.name), "message": message}
+                lines = [0, *lines_of(error, source.name)]
+                self.script.crash = {"line": lines[-1], "call": lines[:2][-1], "message": message}
             if len(self.recorder.records) > before + FEW:  # What fell was more than making data ready.
                 raise
+
+
+class _DataSet:
+    """What stands for a data set of a library, with our examples and labels; more is asked of none.
+
+    >>> _DataSet({"X": np.ones((2, 3)), "labels": np.arange(2)})["target"]
+    array([0, 1])
+    """
+
+    def __init__(self, drawn: Mapping[str, Any]) -> None:
+        self.data = self.images = self.features = drawn["X"].copy()
+        self.target = self.targets = self.labels = drawn["labels"].copy()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Stub(name)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
 
 
 class _Labels(NamedTuple):
@@ -233,6 +278,22 @@ def _names_used(node: ast.stmt) -> list[str]:
     are_set = {name.id: None for name in names if isinstance(name.ctx, ast.Store)}
     only_used = [name.id for name in names if name.id not in are_set]
     return [name for name in dict.fromkeys([*only_used, *are_set]) if name not in in_part]
+
+
+def _loaded(node: ast.stmt, source: Source) -> str:
+    """The name of a data set that a statement loads, of which the file takes its labels; "" if none.
+
+    >>> from clearhead.checking.source import read
+    >>> text = b"iris = load_iris()\\ny = iris.target"
+    >>> source = read("a.py", text)
+    >>> _loaded(source.tree.body[0], source)
+    'iris'
+    """
+    name = "".join(_names_set(node)) if isinstance(node, ast.Assign) else ""
+    called = getattr(node, "value", None)
+    loads = isinstance(called, ast.Call) and re.search(r"\b(load|fetch)_\w+$", ast.unparse(called.func))
+    taken = rf"\b{name}(\.|\[['\"])(target|label)"
+    return name if name.isidentifier() and loads and re.search(taken, source.text) else ""
 
 
 def _names_set(node: ast.stmt) -> Iterator[str]:

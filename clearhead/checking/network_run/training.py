@@ -57,5 +57,6 @@ def train(network: Network, send: Send) -> None:
     arrays |= parameters("after", network.updated(thing, made))
     spoiled = [role for role in given if not np.array_equal(given[role], values[role])]
     data = {"epochs": epochs, "batch": batch, "message": message, "line": line, "spoiled": spoiled}
+    data["holds"] = not network.learner.bare or bool(network.returned_parameters(made))
     roles = sorted({*way.binding.values()} | kept)
     send({"part": "trained", "seed": seed, "roles": roles, **data, **meta}, arrays)

@@ -46,6 +46,7 @@ def understood(network: Network) -> dict[str, Any]:
         "initialize": network.making.function,
         "shapes": {role: list(shape) for role, shape in slots.shapes.items()},
         "paths": {role: said_path(paths[0]) for role, paths in slots.paths.items()},
+        "names": {role: [said_path(path) for path in paths] for role, paths in slots.paths.items()},
         "flipped": slots.flipped,
         "turned": sorted(slots.turned),
         "leftover": _leftover(network),

@@ -28,6 +28,7 @@ from clearhead.checking.subject import quiet, seed_all
 
 SECONDS = 0.5  # for one run
 ENOUGH = 50_000  # values of one run: what comes later is no other than what was
+SHORT = 0.1  # for one of what is looked at besides
 LOOK = 0.2  # for a look at which variables a script sets
 MOST = 4  # times as long for finding one that trains
 
@@ -47,6 +48,7 @@ class Trial(NamedTuple):
     roles: frozenset[str] = frozenset()
     examples: int = 0  # where they are not so many as the probes have
     reg: float = 0.0  # the strength of a penalty on the weights
+    seconds: float = SECONDS  # for one run
 
     def values(self, seed: int, sizes: Sizes) -> dict[str, Any]:
         """Examples and settings by the roles of arguments and of names."""
@@ -58,20 +60,32 @@ class Trial(NamedTuple):
             "X": turned(drawn["X"], self.columns), "Y": forms_of_labels(drawn, self.columns)[self.labels],
             "X_val": turned(held["X"], self.columns),
             "Y_val": forms_of_labels(held, self.columns)[self.labels],
-            "lr": probes.RATE, "reg": self.reg, "draw": functools.partial(probes.training, seed),
-            **probes.TRAINING,
+            "lr": probes.RATE, "reg": self.reg, "drawn": drawn,
+            "draw": functools.partial(probes.training, seed), **probes.TRAINING,
         }  # fmt: skip
 
     def record(self, recorder: Recorder, seed: int, sizes: Sizes) -> bool:
         """Run and record; whether it did not end in an exception."""
-        return recorded(recorder, functools.partial(self.run, self.values(seed, sizes), sizes))
+        run = functools.partial(self.run, self.values(seed, sizes), sizes)
+        return recorded(recorder, run, self.seconds)
+
+
+def train_beside(learner: Learner, send: Send) -> None:
+    """Send the same of a loop at the top level, beside what is checked by itself; or why it fell."""
+    trial = _first_whole(learner, (each._replace(seconds=SHORT) for each in _scripts(learner)), send)
+    if trial is None and learner.fallen:
+        send({"part": "fallen", **learner.fallen}, {})
 
 
 def train_whole(learner: Learner, network: Network | None, send: Send) -> Trial | None:
     """Send the records of the first training that runs, on the examples of each seed; it is returned."""
+    return _first_whole(learner, _trials(learner, network), send)
+
+
+def _first_whole(learner: Learner, trials: Iterator[Trial], send: Send) -> Trial | None:
     allowance = Allowance(MOST * SECONDS)
     recorder = learner.recorder
-    for trial in _trials(learner, network):
+    for trial in trials:
         if allowance.over:
             break
         sizes = _trained(recorder, trial)
