@@ -1512,8 +1512,9 @@ def sigmoid""",
 )
 
 
-def test_data_to_validate_with_may_be_handed_on_as_a_pair():
-    verdict = verdict_of(FITTED)
+@pytest.mark.parametrize("handed", ["*validation_data", "validation_data[0], validation_data[1]"])
+def test_data_to_validate_with_may_be_handed_on_as_a_pair(handed):
+    verdict = verdict_of(FITTED.replace("*validation_data", handed))
     assert errors(verdict) == []
     assert verdict.checks["train"].status == "pass"
     assert errors(verdict_of(FITTED.replace(") - lr *", ") + lr *"))) == ["update_ascends"]
@@ -1629,3 +1630,47 @@ def test_a_start_is_told_where_it_is_drawn_and_not_in_a_remark():
     text = NETWORK.replace(drawn, "# self.W1 = np.random.rand(n_in, n_hidden)\n        " + drawn)
     finding = verdict_of(text.replace(" / np.sqrt(n_in)", "")).findings[0]
     assert (finding.id, finding.line) == ("init_not_xavier", 9)
+
+
+FROZEN = """
+import numpy as np
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Weights:
+    hidden: np.ndarray
+    out: np.ndarray
+
+def init(n_in, n_hid, n_out):
+    return Weights(np.random.normal(0, 0.5, (n_in + 1, n_hid)), np.random.normal(0, 0.5, (n_hid, n_out)))
+
+def apply(weights, X):
+    ones = np.hstack([np.ones((len(X), 1)), X])
+    h = 1 / (1 + np.exp(-(ones @ weights.hidden)))
+    e = np.exp(h @ weights.out)
+    return ones, h, e / e.sum(axis=1, keepdims=True)
+
+def gradients(weights, X, Y):
+    ones, h, y = apply(weights, X)
+    d = (y - Y) / len(X)
+    return Weights(ones.T @ (d @ weights.out.T * h * (1 - h)), h.T @ d)
+
+def descend(X, Y, n_hid=8, lr=0.5, epochs=60):
+    weights = init(X.shape[1], n_hid, Y.shape[1])
+    for _ in range(epochs):
+        grads = gradients(weights, X, Y)
+        weights = Weights(weights.hidden - lr * grads.hidden, weights.out - lr * grads.out)
+    return weights
+"""
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_weights_may_be_frozen_and_have_the_bias_in_them_and_be_applied(bias):
+    text = (
+        FROZEN
+        if bias
+        else FROZEN.replace("n_in + 1", "n_in").replace("= np.hstack([np.ones((len(X), 1)), X])", "= X")
+    )
+    assert errors(verdict_of(text)) == []
+    assert verdict_of(text).checks["backward"].status == "pass"
+    assert errors(verdict_of(text.replace(" * h * (1 - h)", ""))) == ["slope_forgotten"]

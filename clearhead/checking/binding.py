@@ -177,6 +177,10 @@ def bindings(
         left = [role for role in pool if role not in handed.values()]
         yield from _ways(arguments, pool, {**_told(others, left, optional), **handed}, most)
     yield from _ways(arguments, pool, told, most)
+    # What is to validate with may be of some other form; it may be left out.
+    without = _told(arguments, pool, [role for role in optional if not role.endswith("_val")])
+    if without != told:
+        yield from _ways(arguments, pool, without, most)
 
 
 def _ways(

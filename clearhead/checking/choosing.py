@@ -221,7 +221,7 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
 def _turns_many_axes(body: Iterable[ast.stmt]) -> bool:
     """Whether more than two axes are transposed, as heads are and nothing in a network is.
 
-    >>> codes = ("q.transpose(0, 2, 1, 3)", "W.transpose(1, 0)", "hs[-2].transpose()")
+    >>> codes = ("q.transpose((0, 2, 1, 3))", "W.transpose(1, 0)", "np.transpose(hs[-2])")
     >>> [_turns_many_axes(ast.parse(code).body) for code in codes]
     [True, False, False]
     """
@@ -232,7 +232,7 @@ def _turns_many_axes(body: Iterable[ast.stmt]) -> bool:
         and any(
             isinstance(part, ast.Constant) and part.value in (2, 3)
             for axes in call.args
-            for part in ast.walk(axes)
+            for part in (axes.elts if isinstance(axes, ast.Tuple | ast.List) else [axes])
         )
         for call in calls
     )

@@ -55,7 +55,7 @@ def placed(thing: Any, path: Path, value: Any) -> Any:
     key, rest = path[0], path[1:]
     if isinstance(key, str) and key.startswith(".") and not isinstance(thing, dict):
         name = key[1:]
-        setattr(thing, name, placed(getattr(thing, name), rest, value))
+        object.__setattr__(thing, name, placed(getattr(thing, name), rest, value))  # It may be frozen.
         return thing
     if isinstance(thing, tuple):
         parts = list(thing)

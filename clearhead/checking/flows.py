@@ -4,6 +4,7 @@ Runs inside the sandbox.
 """
 
 import ast
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -110,11 +111,12 @@ def _singles(loop: ast.For, is_data: Callable[[str], bool]) -> set[str]:
 def _taken_apart(part: ast.AST) -> tuple[str, str] | None:
     """The name of a thing whose two parts, or those of all that it holds, get a name each; and its role.
 
-    Its parts may be arguments, too: f(*pair).
+    Its parts may be arguments, too: f(*pair), f(pair[0], pair[1]).
     """
-    if isinstance(part, ast.Call) and len(part.args) == 1 and isinstance(part.args[0], ast.Starred):
-        value = part.args[0].value
-        return (value.id, "pair") if isinstance(value, ast.Name) else None
+    if isinstance(part, ast.Call):
+        name = re.fullmatch(r"\*(\w+)|(\w+)\[0\], (\w+)\[1\]", ", ".join(map(ast.unparse, part.args)))
+        named = {*filter(None, name.groups())} if name else set()
+        return (named.pop(), "pair") if len(named) == 1 else None
     if isinstance(part, ast.Assign):
         target, value, role = part.targets[0], part.value, "pair"
     elif isinstance(part, ast.For | ast.comprehension):

@@ -96,7 +96,10 @@ class _Search:
         asked, sizes = self.other.making.asked, self.other.slots.sizes
         # A list of sizes may be in an order of its own.
         others = "shape" in asked and sorted(sizes.values()) != sorted(self.wanted.values())
-        misfit = (others or {"D", "H", "C"} <= asked) and self._told()
+        told = self._told()
+        if "D" in asked and told and sizes["D"] == self.wanted["D"] + 1:  # A bias is among the weights.
+            return None
+        misfit = (others or {"D", "H", "C"} <= asked) and told
         return Built(self.other.making, self.other.slots, misfit)
 
     def _told(self) -> bool:

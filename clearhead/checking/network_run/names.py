@@ -12,7 +12,8 @@ KINDS = {
         r"forward\w*|feed_?forward\w*|__call__",
         r".*(forward|feedforward).*|(.*_)?fwd(_.*)?",
         r"predict_prob\w*|prob\w*",
-        r"predict\w*|activate|think|inference|propagate|model|hypothesis|compute_output|output|run|net\w*",
+        r"predict\w*|activate|think|inference|propagate|model|hypothesis|compute_output|output|run|net\w*"
+        r"|apply(_(net\w*|model|fn))?",
     ),
     "loss": (
         r"(compute|calc\w*|get)?_?(loss|cost)(_?fn|_function)?",

@@ -191,7 +191,7 @@ def _calls(learner: Learner) -> Iterator[Trial]:
     constructors: Sequence[Any] = [{}]
     if not learner.bare:
         constructors = list(bindings(learner.arguments(), POOL, OPTIONAL, 20))
-    for constructor, name in itertools.product(constructors, learner.ways("train", "initialize")):
+    for constructor, name in itertools.product(constructors, learner.ways("train", "step", "initialize")):
         for binding in bindings(learner.arguments(name), (*TRAIN, "config"), GIVEN_TO_TRAIN, 20):
             roles = _told(learner, "", constructor) | _told(learner, name, binding)
             run = functools.partial(_call, learner, constructor, name, binding)
