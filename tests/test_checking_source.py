@@ -170,3 +170,20 @@ def test_attention_in_numpy_is_told_from_a_network_without_a_word():
 def test_a_place_counted_from_the_end_is_no_axis():
     net = "import numpy as np\nclass Net:\n  def f(self, x): return np.exp(self.w[-2].transpose() @ x)\n"
     assert found(net).target == "two-layer"
+
+
+def test_of_a_class_that_leaves_a_method_to_others_one_of_those_is_checked():
+    left = (
+        NETWORK.replace("class Net:", "class Base:")
+        .replace("self.h = sigmoid(", "self.h = self.activate(")
+        .replace(
+            "\n\ndef sigmoid",
+            "\n    def activate(self, z):\n        raise NotImplementedError\n\n\ndef sigmoid",
+            1,
+        )
+    )
+    heir = "\n\nclass Net(Base):\n    def activate(self, z):\n        return sigmoid(z)\n"
+    assert {check.status for check in verdict_of(left + heir).checks.values()} == {"pass", "not_checked"}
+    assert errors(verdict_of((left + heir).replace("return sigmoid(z)", "return z"))) == [
+        "hidden_without_activation"
+    ]

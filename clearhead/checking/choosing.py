@@ -5,7 +5,7 @@ Runs inside the sandbox, on the syntax tree alone.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from clearhead.checking.closure import TopLevel, bases
@@ -75,6 +75,7 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
                 scored.append((score, len(body), place, kind, name))
     if scored:
         _, _, _, kind, name = max(scored)
+        name = _completed(top, classes, name) if not only else name
         return Choice(kind, name, others=_others(top, name, [each[-1] for each in scored]))
     functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
     if target in ("", "attention") and (attending := _attending(top, functions, only)):
@@ -88,6 +89,24 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         return Choice("two-layer", "", functions)
     form = _form(top, [*classes.values(), *(last[name] for name in functions)], target)
     return form or Choice(refusal=_refusal(top, bool(classes or functions), target))
+
+
+def _completed(top: TopLevel, classes: Mapping[str, ast.ClassDef], name: str) -> str:
+    """The last class that writes what the named one leaves to those that are built on it; else that itself.
+
+    >>> from clearhead.checking.source import read
+    >>> text = b"class A:\\n  def f(self): ...\\nclass B(A):\\n  def f(self): return 1\\n"
+    >>> top = TopLevel(read("net.py", text))
+    >>> _completed(top, {name: nodes[-1] for name, nodes in top.all.items()}, "A")
+    'B'
+    """
+    functions = [part for part in classes[name].body if isinstance(part, ast.FunctionDef)]
+    left = {part.name for part in functions if is_unwritten(part, top.source)}
+    heirs = [
+        heir for heir, node in classes.items()
+        if name in bases(node) and left & {getattr(part, "name", "") for part in node.body}
+    ]  # fmt: skip
+    return _completed(top, classes, heirs[-1]) if heirs else name
 
 
 def _others(top: TopLevel, chosen: str, names: Sequence[str]) -> tuple[str, ...]:
