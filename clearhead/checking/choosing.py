@@ -42,6 +42,8 @@ _NUMPY = "attention in NumPy is not checked yet; check takes attention in PyTorc
 _ABSENT = "no class and no function {name} is in it"
 _NEITHER = "neither a two-layer network nor multi-head attention was found; name one with --target"
 
+_LEAST = 0.1  # the score of what attends, however little it looks like the whole
+
 
 class Choice(NamedTuple):
     """What was chosen: a class by name, or bare functions; else why not."""
@@ -229,7 +231,9 @@ def _scores(node: ast.ClassDef, body: list[ast.stmt]) -> Iterator[tuple[str, flo
         if is_module or {"forward", "__call__"} & {*methods}:
             # What takes part in another one is less than the whole.
             made = sum(len(re.findall(r"Linear|Parameter|randn", ast.unparse(part))) for part in body)
-            yield "attention", _attention_score(node, whole) + 0.1 * parts + 0.2 * made
+            score = _attention_score(node, whole)
+            # Without projections it is a part of attention, whatever stands beside it.
+            yield "attention", (score if made else min(score, _LEAST)) + 0.1 * parts + 0.2 * made
     elif not {"torch", "keras"} & whole and "product" in whole and whole & {"exp", "softmax"}:
         # The head of attention in NumPy asks for q, k and v, and has no labels to learn from.
         named = re.search("attention|attn|multi_?head|mha|mhsa", node.name.lower())
@@ -278,7 +282,7 @@ def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:
     score -= 3 * ("wide" in alone) + 1.5 * ("wide" in whole and "wide" not in alone)
     score -= bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
     # A softmax between products of turned matrices is attention, whatever stands beside it.
-    return max(score, 0.1) if {"product", "softmax", "transpose"} <= alone else score
+    return max(score, _LEAST) if {"product", "softmax", "transpose"} <= alone else score
 
 
 def _network_score(name: str, methods: list[str]) -> float:
