@@ -810,3 +810,32 @@ def test_an_output_projection_that_fits_only_one_length_of_a_head_is_a_crash():
     verdict = verdict_of(OWN_LENGTH.replace("nn.Linear(inner, dim)", "nn.Linear(dim, dim)"))
     (finding,) = verdict.findings
     assert (finding.id, finding.line, finding.values["uneven"]) == ("crash", 16, True)
+BESIDE = """
+import torch
+from torch import nn
+
+class DotProduct(nn.Module):
+    def forward(self, q, k, v):
+        weights = torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, dim=-1)
+        return weights @ v
+
+class MultiHeadAttention(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads, self.attend = heads, DotProduct()
+        self.wq, self.wk, self.wv = (nn.Linear(d_model, d_model) for _ in range(3))
+        self.fc, self.norm = nn.Linear(d_model, d_model), nn.LayerNorm(d_model)
+
+    def forward(self, x):
+        B, T, M = x.shape
+        q, k, v = (w(x).view(B, T, self.heads, -1).transpose(1, 2) for w in (self.wq, self.wk, self.wv))
+        joined = self.attend(q, k, v).transpose(1, 2).reshape(B, T, M)
+        return self.norm(x + self.fc(joined))
+"""
+
+
+def test_a_norm_beside_attention_is_set_aside_and_the_part_without_projections_is_not_the_whole():
+    verdict = verdict_of(BESIDE)
+    assert (verdict.ids(), errors(verdict)) == (["residual_added"], [])
+    assert (verdict.checks["norm"].detail, verdict.checks["parameters"].values["count"]) == ("set_aside", 10)
+    assert errors(verdict_of(BESIDE.replace(" / q.shape[-1] ** 0.5", ""))) == ["scale_missing"]

@@ -35,7 +35,8 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
         return
     if not hidden and not repeated:
         idle = [name for name, reached in answer.understood["gradient"].items() if not reached]
-        values = {"count": len(parameters), "names": listed(idle)}
+        count = len(parameters) + sum(answer.understood.get("norms", {}).values())
+        values = {"count": count, "names": listed(idle)}
         if answer.understood.get("bare"):  # Nothing registers the weights of functions.
             detail = "weights_idle" if idle else "weights_right"
         elif idle and all(role_of(name) == "k" and name.endswith("bias") for name in idle):

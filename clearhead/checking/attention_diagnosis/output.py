@@ -176,6 +176,8 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
         line = answer.lines.assigned(stem)
         finding = Finding("projection_shared_by_heads", "queries", line=line, variable=f"self.{stem}")
         verdict.add("parameters", finding)
+    for norm in answer.understood.get("norms", {}):
+        verdict.check(norm, "not_checked", "set_aside")
     detail = "output_right_causal" if reading.causal else "output_right"
     verdict.check("output", "pass", detail, {"error": f"{_error(answer, reading):.0e}"})
 

@@ -9,7 +9,7 @@ from typing import Any
 from clearhead.checking.attention_run.bare import as_module
 from clearhead.checking.attention_run.dropped import dropped
 from clearhead.checking.attention_run.observing import Observing, Send
-from clearhead.checking.attention_run.parameters import repeated
+from clearhead.checking.attention_run.parameters import norms_of, repeated
 from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
 from clearhead.checking.attention_run.roles import tell_roles
@@ -64,7 +64,8 @@ class AttentionRun:
                 "hides": self.subject.hides, "bare": self.program.name in self.plain.defined,
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
-                "repeated": repeated(module), "gradient": observing.gradients(),
+                "repeated": repeated(module), "norms": {name: len([*norm.parameters()]) for name, norm in norms_of(module).items()},
+                "gradient": observing.gradients(),
                 "uneven": understanding.uneven,
                 "dropped": dropped(self.program.body), "called": called(self.subject.torch, observing.once),
             },

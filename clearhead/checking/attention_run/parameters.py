@@ -27,15 +27,25 @@ class Parameter:
 
 
 def parameters_of(module: Any, model_dim: int, num_tokens: int) -> list[Parameter]:
-    """The parameters that a module knows, then those in its lists, dictionaries and plain tensors."""
+    """The parameters that a module knows, then those in its lists, dictionaries and plain tensors; no norm's."""
     owners = {id(p): kind for owner in module.modules() for p, kind in _own(owner)}
-    found = [Parameter(name, p, owners.get(id(p), ""), True) for name, p in module.named_parameters()]
-    seen = {id(parameter.tensor) for parameter in found}
+    seen = {id(p) for norm in norms_of(module).values() for p in norm.parameters()}
+    found = [
+        Parameter(name, p, owners.get(id(p), ""), True)
+        for name, p in module.named_parameters() if id(p) not in seen
+    ]  # fmt: skip
+    seen |= {id(parameter.tensor) for parameter in found}
     for parameter in _inside(module, "", 0, model_dim, num_tokens):
         if id(parameter.tensor) not in seen:
             seen.add(id(parameter.tensor))
             found.append(parameter)
     return found
+
+
+def norms_of(module: Any) -> dict[str, Any]:
+    """The layers that normalise tokens, by name: what stands beside attention, and is looked at without them."""
+    norm = sys.modules["torch"].nn.LayerNorm
+    return {name: part for name, part in module.named_modules() if isinstance(part, norm)}
 
 
 def repeated(module: Any) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from clearhead.checking import probes
 from clearhead.checking.attention_run.arguments import SIZES, Roles, flags_of
-from clearhead.checking.attention_run.parameters import Parameter, parameters_of
+from clearhead.checking.attention_run.parameters import Parameter, norms_of, parameters_of
 from clearhead.checking.binding import Argument, arguments_of, role_of
 from clearhead.checking.mask_forms import FORMS, shaped
 from clearhead.checking.recorder import Loaded
@@ -72,10 +72,12 @@ class AttentionSubject:
         return arguments_of(loaded.names[self.name])
 
     def make(self, loaded: Loaded) -> Any:
-        """A module in double precision, as it is in use."""
+        """A module in double precision, as it is in use, and with its norms set aside."""
         seed_all()
         with quiet():
             module = loaded.names[self.name](**self.named).double().eval()
+            for norm in norms_of(module).values():
+                norm.forward = lambda value: value
             for parameter in self.parameters(module):
                 if not parameter.known:
                     parameter.tensor.data = parameter.tensor.data.double()
