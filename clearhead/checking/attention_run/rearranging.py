@@ -7,12 +7,14 @@ import math
 import re
 import string
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from clearhead.checking.stubs import Stub
 
 Groups = list[list[str]]
+_DOTS = ("...", "…")
 
 
 def rearrange(tensor: Any, pattern: str, **lengths: int) -> Any:
@@ -21,10 +23,14 @@ def rearrange(tensor: Any, pattern: str, **lengths: int) -> Any:
     >>> import torch
     >>> rearrange(torch.zeros(2, 5, 12), "b n (h d) -> b h n d", h=3).shape
     torch.Size([2, 3, 5, 4])
+    >>> rearrange(torch.zeros(2, 1, 5), "b ... -> (b h) (...)", h=3).shape
+    torch.Size([6, 5])
     """
     if isinstance(tensor, list | tuple):
         tensor = sys.modules["torch"].stack(list(tensor))
-    left, right = (_groups(side, tensor.dim()) for side in pattern.split("->"))
+    sides = [re.findall(r"\([^)]*\)|[^\s()]+", side) for side in pattern.split("->")]
+    others = [f".{place}" for place in range(tensor.dim() - len(sides[0]) + 1)]
+    left, right = (_groups(side, others) for side in sides)
     lengths = _lengths(left, tensor.shape, lengths)
     names, wanted = ([name for group in side for name in group] for side in (left, right))
     apart = tensor.reshape([lengths[name] for name in names])
@@ -42,15 +48,15 @@ def einsum(*arguments: Any) -> Any:
     return sys.modules["torch"].einsum(short, *tensors)
 
 
-def _groups(side: str, count: int) -> Groups:
-    """The axes of one side, those in parentheses together; dots stand for all the others."""
-    parts = re.findall(r"\([^)]*\)|[^\s()]+", side)
+def _groups(side: Sequence[str], others: Sequence[str]) -> Groups:
+    """The axes of one side, those in parentheses together; dots stand for all `others`."""
     made: Groups = []
-    for part in parts:
-        if part in ("...", "…"):
-            made += [[f".{place}"] for place in range(count - len(parts) + 1)]
+    for part in side:
+        if part in _DOTS:
+            made += [[name] for name in others]
         else:
-            made.append([name for name in part.strip("()").split() if name != "1"])
+            names = part.strip("()").split()
+            made.append([n for name in names for n in (others if name in _DOTS else [name]) if n != "1"])
     return made
 
 
