@@ -839,3 +839,40 @@ def test_a_norm_beside_attention_is_set_aside_and_the_part_without_projections_i
     assert (verdict.ids(), errors(verdict)) == (["residual_added"], [])
     assert (verdict.checks["norm"].detail, verdict.checks["parameters"].values["count"]) == ("set_aside", 10)
     assert errors(verdict_of(BESIDE.replace(" / q.shape[-1] ** 0.5", ""))) == ["scale_missing"]
+
+
+PAIRED = """
+import torch
+from torch import nn
+from einops import rearrange
+
+class CrossAttention(nn.Module):
+    def __init__(self, dim, heads, dim_head):
+        super().__init__()
+        self.heads, self.scale = heads, dim_head**-0.5
+        self.to_q, self.to_kv = nn.Linear(dim, heads * dim_head), nn.Linear(dim, 2 * heads * dim_head)
+        self.to_out = nn.Linear(heads * dim_head, dim)
+
+    def forward(self, x, context=None):
+        q = rearrange(self.to_q(x), "b n (h d) -> b h n d", h=self.heads)
+        both = self.to_kv(x if context is None else context)
+        k, v = rearrange(both, "b n (c h d) -> c b h n d", c=2, h=self.heads)
+        weights = (q @ k.transpose(-2, -1) * self.scale).softmax(dim=-1)
+        return self.to_out(rearrange(weights @ v, "b h ... d -> b ... (h d)"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistakes"),
+    [
+        ("k, v =", "k, v =", []),
+        ("(c h d)", "(h d c)", []),
+        (" * self.scale", "", ["scale_missing"]),
+        ("k, v =", "v, k =", []),
+        ("k.transpose", "v.transpose", ["projection_reused"]),
+        ("context is None else context", "context is None else x", ["argument_ignored"]),
+    ],
+)
+def test_keys_and_values_may_be_made_by_one_projection(old, new, mistakes):
+    assert PAIRED.count(old) == 1
+    assert errors(verdict_of(PAIRED.replace(old, new))) == mistakes

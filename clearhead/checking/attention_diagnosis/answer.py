@@ -148,10 +148,10 @@ class AttentionAnswer(Answer):
     def _unpacked(self) -> str:
         """The order in which a fused projection is named when it is taken apart, from the source's text."""
         name = r"(?:self\.)?(\w+)\s*"
-        for text in self.lines.own:
-            if found := re.match(rf"\s*{name},\s*{name},\s*{name}=", text):
+        for names, text in itertools.product(([name] * 3, [name] * 2), self.lines.own):
+            if found := re.match(r"\s*" + r",\s*".join(names) + "=", text):
                 roles = [role_of(part) for part in found.groups()]
-                if sorted(roles) == ["k", "q", "v"]:
+                if {*roles} in ({"q", "k", "v"}, {"k", "v"}, {"q", "k"}):
                     return "".join(roles)
         return ""
 

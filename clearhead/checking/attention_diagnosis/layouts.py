@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking import probes
+from clearhead.checking.attention_diagnosis.pairs import pair_of, parted
 from clearhead.checking.attention_diagnosis.weights import Row, Weight, weights_of
 
 Arrays = dict[str, Any]
@@ -41,6 +42,12 @@ def layouts(parameters: Sequence[Row], sizes: Mapping[str, int], names: str = ""
     """
     A, M = sizes["A"], sizes["M"]
     found = weights_of(parameters, A, M)
+    pair = pair_of(found, M)
+    if pair is not None:
+        for place, weights in enumerate(parted(found, pair, A, M, names)):
+            for layout in _apart(weights, A, M):
+                yield replace(layout, named=len(names) == 2 and not place)
+        return
     fused = next((weight for weight in found if _is_fused(weight, M)), None)
     if fused is not None and len(found) < 4 and sum(weight.role in ("", *ROLES) for weight in found) < 3:
         yield from _fused(fused, [weight for weight in found if weight is not fused], A, M, names)
@@ -197,7 +204,7 @@ def _fused(weight: Weight, others: Sequence[Weight], A: int, M: int, names: str)
     """Readings of one matrix as three, in every order and every interleaving of roles, heads and numbers."""
     out = next((w for w in others if w.role == "o"), others[-1] if others else None)
     hint = re.search(r"[qkv]{3}", weight.name.lower())
-    first = names or (hint[0] if hint and len(set(hint[0])) == 3 else ROLES)
+    first = (names if len(names) == 3 else "") or (hint[0] if hint and len(set(hint[0])) == 3 else ROLES)
     orders = dict.fromkeys([first, ROLES, *map("".join, itertools.permutations(ROLES))])
     roles = {**dict.fromkeys(ROLES, weight.name), "o": out.name if out else ""}
     turns = (False, True) if out is not None and not out.linear else (False,)

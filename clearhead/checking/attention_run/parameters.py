@@ -27,7 +27,7 @@ class Parameter:
 
 
 def parameters_of(module: Any, model_dim: int, num_tokens: int) -> list[Parameter]:
-    """The parameters that a module knows, then those in its lists, dictionaries and plain tensors; no norm's."""
+    """The parameters that a module knows, then those in its lists and plain tensors; none of norms."""
     owners = {id(p): kind for owner in module.modules() for p, kind in _own(owner)}
     seen = {id(p) for norm in norms_of(module).values() for p in norm.parameters()}
     found = [
@@ -43,7 +43,7 @@ def parameters_of(module: Any, model_dim: int, num_tokens: int) -> list[Paramete
 
 
 def norms_of(module: Any) -> dict[str, Any]:
-    """The layers that normalise tokens, by name: what stands beside attention, and is looked at without them."""
+    """The layers that normalise tokens, by name: attention is looked at without them."""
     norm = sys.modules["torch"].nn.LayerNorm
     return {name: part for name, part in module.named_modules() if isinstance(part, norm)}
 
