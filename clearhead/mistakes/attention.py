@@ -248,6 +248,11 @@ def softmax_missing(scores, mask):
     return scores * mask
 
 
+def softmax_missing__filled(scores, mask, fill):
+    """weights[B,A,T,S] = scores ⊙ mask + fill (1 - mask): the scores mix the values as they are, with what masks them."""
+    return scores * mask + fill * (1 - mask)
+
+
 def mask_inverted(scores, mask):
     """weights[B,A,T,S] = softmax_S(scores where [mask = 0]): attends only where it must not."""
     return _softmax(np.where(mask == 0, scores, -np.inf))
