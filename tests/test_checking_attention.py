@@ -876,3 +876,50 @@ class CrossAttention(nn.Module):
 def test_keys_and_values_may_be_made_by_one_projection(old, new, mistakes):
     assert PAIRED.count(old) == 1
     assert errors(verdict_of(PAIRED.replace(old, new))) == mistakes
+
+
+HELD = """
+import math
+import torch
+from dataclasses import dataclass
+
+@dataclass
+class Params:
+    wq: torch.Tensor
+    wk: torch.Tensor
+    wv: torch.Tensor
+    wo: torch.Tensor
+    num_heads: int
+
+def init_params(d_model, num_heads):
+    return Params(*(torch.randn(d_model, d_model) for _ in range(4)), num_heads)
+
+def split(x, n):
+    return x.view(*x.shape[:2], n, -1).transpose(1, 2)
+
+def softmax(x):
+    return x.exp() / x.exp().sum(-1, keepdim=True)
+
+def attention(params, x):
+    q, k, v = (split(x @ w, params.num_heads) for w in (params.wq, params.wk, params.wv))
+    s = q @ k.mT / math.sqrt(q.shape[-1])
+    s = s.masked_fill(torch.arange(x.shape[1]) > torch.arange(x.shape[1])[:, None], -1e9)
+    return (softmax(s) @ v).transpose(1, 2).flatten(2) @ params.wo
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistakes"),
+    [
+        ("(q.shape[-1])", "(q.shape[-1])", []),
+        ("math.sqrt(q.shape[-1])", "q.shape[-1]", ["scale_without_root"]),
+        ("softmax(s) @ v", "s @ v", ["softmax_missing"]),
+        ("s = s.masked_fill", "s.masked_fill", ["mask_discarded"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["dataclass", "tuple"])
+def test_functions_may_be_given_all_weights_and_the_heads_in_one_object(kind, old, new, mistakes):
+    text = HELD.replace("@dataclass\n", "").replace("Params:", "Params(NamedTuple):")
+    text = HELD if kind == "dataclass" else text.replace("dataclasses import dataclass", "typing import *")
+    assert text.count(old) == 1
+    assert errors(verdict_of(text.replace(old, new))) == mistakes

@@ -156,16 +156,23 @@ def _is_network(top: TopLevel, functions: tuple[str, ...]) -> bool:
 def _attending(top: TopLevel, functions: Iterable[str], only: str) -> str:
     """The function that is attention of several heads, given its weights; "" if there is none."""
     found: list[tuple[int, str]] = []
-    for name in functions if "torch" in features(top.source.tree.body) else ():
+    whole = features(top.source.tree.body)  # A softmax may be there, and be forgotten.
+    for name in functions if "torch" in whole else ():
         node, body = top.all[name][-1], top.closure([name])
         used = features(body)
         given = [part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)]
-        has_heads = any(re.search(r"head|^n?h$", argument, re.I) for argument in given)
+        has_heads = any(re.search(r"head|^n?h$", argument, re.I) for argument in given) or _counts_heads(body)
         has_weights = any(re.fullmatch(f"{ONE_WEIGHT}|{ALL_WEIGHTS}", each, re.I) for each in given)
-        attends = {"product", "transpose"} <= used and used & {"softmax", "exp"}
+        attends = {"product", "transpose"} <= used and whole & {"softmax", "exp"}
         if only in ("", name) and attends and has_heads and has_weights and "wide" not in used:
             found.append((len(body), name))
     return max(found, default=(0, ""))[1]
+
+
+def _counts_heads(body: Iterable[ast.stmt]) -> bool:
+    """Whether code speaks of how many heads there are, be it in a field of an argument."""
+    words = (_word(part) for node in body for part in ast.walk(node))
+    return any(re.fullmatch(r"(n|num)_?(attention_)?heads?", word, re.I) for word in words)
 
 
 def _is_script(top: TopLevel) -> bool:

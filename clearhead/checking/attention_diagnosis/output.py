@@ -166,8 +166,9 @@ def _say(answer: AttentionAnswer, verdict: Verdict, reading: Reading, found: Seq
     if not reading.layout.roles["o"] and "output_projection_missing" not in said:
         verdict.add("output", _no_output_projection(answer, reading))
     triangle = answer.lines.always(TRIANGLE)  # Under an `if` it may be meant to be off.
-    if triangle and not reading.causal and not answer.mask_names:
-        line = fill_line(answer) or triangle
+    in_vain = answer.understood.get("in_vain", [])
+    if (triangle or in_vain) and not reading.causal and not answer.mask_names:
+        line = int(in_vain[0]) if in_vain else fill_line(answer) or triangle
         formula = answer.formula("weights")
         finding = Finding("mask_discarded", "weights", line=line, values={"name": "mask"}, expected=formula)
         verdict.add("output", finding)

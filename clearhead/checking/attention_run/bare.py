@@ -6,6 +6,7 @@ Runs inside the sandbox, where torch is loaded already.
 import inspect
 import re
 import sys
+from dataclasses import is_dataclass
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -92,6 +93,8 @@ def _tensors(held: Any) -> Iterator[Any]:
     elif isinstance(held, dict | list | tuple):
         for part in held.values() if isinstance(held, dict) else held:
             yield from _tensors(part)
+    elif is_dataclass(held):
+        yield from _tensors(vars(held))
 
 
 def _registered(module: Any, path: str, held: Any) -> Any:
@@ -104,5 +107,8 @@ def _registered(module: Any, path: str, held: Any) -> Any:
     if isinstance(held, dict):
         return {key: _registered(module, f"{path}.{key}".strip("."), part) for key, part in held.items()}
     if isinstance(held, list | tuple):
-        return [_registered(module, f"{path}.{n}".strip("."), part) for n, part in enumerate(held)]
+        parts = [_registered(module, f"{path}.{n}".strip("."), part) for n, part in enumerate(held)]
+        return type(held)(*parts) if hasattr(held, "_fields") else parts
+    if is_dataclass(held) and not isinstance(held, type):
+        return type(held)(**_registered(module, path, vars(held)))
     return held

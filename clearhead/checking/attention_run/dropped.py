@@ -25,6 +25,17 @@ def dropped(body: Sequence[ast.stmt]) -> list[int]:
     return [*_thrown_away(body), *_not_handed_on(body)]
 
 
+def filled_in_vain(body: Iterable[ast.stmt]) -> list[int]:
+    """The lines of statements that fill where a mask says so, and keep nothing.
+
+    >>> filled_in_vain(ast.parse("s.masked_fill(m, 0)\\nshow(mask)").body)
+    [1]
+    """
+    parts = (part for statement in body for part in ast.walk(statement))
+    calls = (node.value for node in parts if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+    return [call.lineno for call in calls if re.fullmatch("masked_fill|masked_scatter|where", _called(call))]
+
+
 def _thrown_away(body: Iterable[ast.stmt]) -> Iterator[int]:
     for node in (part for statement in body for part in ast.walk(statement)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.BinOp):
