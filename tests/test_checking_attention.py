@@ -923,3 +923,35 @@ def test_functions_may_be_given_all_weights_and_the_heads_in_one_object(kind, ol
     text = HELD if kind == "dataclass" else text.replace("dataclasses import dataclass", "typing import *")
     assert text.count(old) == 1
     assert errors(verdict_of(text.replace(old, new))) == mistakes
+
+
+@pytest.mark.parametrize(
+    ("product", "message"), [("q @ k", "first two dimensions"), ("q @ k.transpose(1, 2)", "must match")]
+)
+def test_of_keys_that_do_not_fit_the_product_is_told_how_to_write_it(product, message):
+    text = attention("scores").replace("q @ k.transpose(-2, -1)", product)
+    (finding,) = verdict_of(text).findings
+    assert (finding.id, finding.values["product"]) == ("crash", "q @ k.transpose(-2, -1)")
+    assert message in finding.values["message"]
+
+
+def test_a_mask_that_is_multiplied_by_infinity_makes_nan_of_what_it_shows():
+    (finding,) = verdict_of(attention('scores + (1 - 1.0 * mask) * float("-inf")')).findings
+    assert (finding.id, finding.severity) == ("mask_times_infinity", "error")
+    assert errors(verdict_of(attention("scores + (1 - 1.0 * mask) * -1e9"))) == []
+
+
+ATTEND = """
+def shares(scores, mask=None):
+    scores = scores if mask is None else scores.masked_fill(mask == 0, -1e9)
+    return scores.softmax(-1)
+
+"""
+
+
+@pytest.mark.parametrize("call", ["shares(scores)", "shares(scores, None)"])
+def test_a_call_that_leaves_the_mask_out_is_the_place_where_it_is_lost(call):
+    text = attention("scores").replace("scores.softmax(-1)", call).replace("class ", ATTEND + "class ", 1)
+    (finding,) = verdict_of(text).findings
+    line = next(n for n, part in enumerate(text.split("\n"), 1) if call in part and "def" not in part)
+    assert (finding.id, finding.line, finding.values["forgotten"]) == ("mask_discarded", line, True)

@@ -50,6 +50,7 @@ GIVEN = {
     "crash": {"message"},
     "crash_shorter": {"message"},
     "crash_uneven": {"message"},
+    "crash_turned": {"message", "product"},
     "defined_twice": {"lines"},
     "gradient_scaled": {"factor"},
     "init_shape_wrong_wanted": {"shape", "wanted"},
@@ -72,6 +73,7 @@ SAMPLES = {
     "near": "relu", "message": "ValueError: shapes (7,5) and (4,3) not aligned", "lines": [3, 20],
     "factor": "1/N", "seen": 8, "all": 11, "meant": "forward", "shape": "(2, 3)", "cpu": 20, "seconds": "30",
     "memory": "4 GB", "output": "1 MB", "disk": "256 MB", "detail": "invalid syntax", "wanted": 33,
+    "product": "q @ k.transpose(-2, -1)",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What is right and wrong in a learner's attention, from what its code made of the probes."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,14 @@ from clearhead.checking.attention_diagnosis.edges import judge_edges, judge_para
 from clearhead.checking.attention_diagnosis.masks import judge_masks
 from clearhead.checking.attention_diagnosis.output import explain_output
 from clearhead.checking.attention_diagnosis.switches import judge_flags, judge_several
+from clearhead.checking.attention_diagnosis.weights import role_of
 from clearhead.checking.findings import Finding, Verdict
 
+_SIZES = r"Expected size|must match|cannot be multiplied"  # what is said of lengths that do not fit
+_PRODUCT = (
+    r"\b([^\W\d]\w*) *@ *([^\W\d]\w*)\b(\.(?:transpose|permute|swapaxes)\([^()]*\)|(?![.(\[]))",
+    r"(?:matmul|bmm)\( *(\w+) *, *(\w+)(\.(?:transpose|permute|swapaxes)\([^()]*\))? *\)",
+)
 _NEVER_RUN = ("syntax_error", "name_undefined", "method_misspelt")  # said already, and why it crashes
 
 
@@ -43,9 +50,23 @@ def _say_crash(answer: AttentionAnswer, verdict: Verdict) -> None:
     elif message and not crash.get("sure"):
         verdict.check("forward", "not_checked", "not_understood_crash", {"message": message})
     elif message:
-        values = {"message": message, "function": "forward"}
-        verdict.add("forward", Finding("crash", line=int(crash.get("line", 0)), values=values))
+        line = int(crash.get("line", 0))
+        product = _turned_product(answer.lines.at(line), message)
+        values = {"message": message, "function": "forward", "turned": bool(product), "product": product}
+        verdict.add("forward", Finding("crash", line=line, values=values))
     elif crash.get("shape"):
         values = {"shape": str(tuple(crash["shape"][0]))}
         line = answer.forward_line
         verdict.add("forward", Finding("output_shape", "output", line=line, values=values))
+
+
+def _turned_product(text: str, message: str) -> str:
+    """How queries and keys are multiplied, if lengths do not fit where they are; else nothing.
+
+    >>> _turned_product("s = q @ k / 2", "Expected size"), _turned_product("y = w @ v", "Expected size")
+    ('q @ k.transpose(-2, -1)', '')
+    """
+    found = next((each for pattern in _PRODUCT if (each := re.search(pattern, text))), None)
+    if found is None or not re.search(_SIZES, message) or [*map(role_of, found.groups()[:2])] != ["q", "k"]:
+        return ""
+    return f"{found[1]} @ {found[2]}.transpose(-2, -1)"

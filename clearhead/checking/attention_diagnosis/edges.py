@@ -134,7 +134,7 @@ def _judge_uneven(answer: AttentionAnswer, verdict: Verdict) -> None:
 
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
     """Whether a query that may attend to nothing becomes nan."""
-    if not answer.mask_names:
+    if not answer.mask_names or "mask_times_infinity" in verdict.ids():
         return
     name = answer.mask_names[0]
     hides = "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids()

@@ -6,12 +6,24 @@ from typing import Any
 import numpy as np
 
 from clearhead.checking.align import Records
-from clearhead.checking.attention_diagnosis.answer import STEPS, Values
+from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Values
 from clearhead.checking.attention_diagnosis.forms import score_layouts
 from clearhead.checking.attention_diagnosis.places import has_size_of_scores
+from clearhead.checking.findings import Finding, Verdict
 from clearhead.docstrings import Step
 
 ENOUGH = -600.0  # what fills a masked score so that it counts for nothing
+
+_INFINITY = r"""(float\(\s*["'][-+]?inf(inity)?["']\s*\)|\b(np|numpy|torch|math)\.(inf|Inf)\b)"""
+_TIMES_INFINITY = rf"\*\s*\(?\s*-?{_INFINITY}|{_INFINITY}\)?\s*\*(?!\*)"
+
+
+def accuse_infinity(answer: AttentionAnswer, verdict: Verdict, name: str) -> bool:
+    """Whether a mask is multiplied by infinity, which makes nan of every 0; then say so."""
+    line = answer.lines.first_own(_TIMES_INFINITY)
+    if line:
+        verdict.add(name, Finding("mask_times_infinity", "weights", line=line))
+    return bool(line)
 
 
 def fill_of(records: Records, values: Values, right: Mapping[str, Step]) -> float | None:

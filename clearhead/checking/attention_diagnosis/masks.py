@@ -10,11 +10,11 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values, masked
-from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
+from clearhead.checking.attention_diagnosis.fills import ENOUGH, accuse_infinity, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Meaning, meaning_of
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import is_filled, mask_line, placed, turned_line
+from clearhead.checking.attention_diagnosis.places import dropped, is_filled, mask_line, placed, turned_line
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import LENGTHS, shaped, spread
 from clearhead.checking.search import Explanation, explanations
@@ -108,6 +108,8 @@ def _judge(answer: AttentionAnswer, reading: Reading, verdict: Verdict, name: st
             verdict.check("mask", "not_checked", "mask_not_taken")
     elif unexplained:
         finite = all(np.isfinite(out).all() for out in unexplained[0][0])
+        if not finite and accuse_infinity(answer, verdict, "mask"):
+            return
         verdict.check("mask", "not_checked", "not_understood" if finite else "mask_not_finite")
 
 
@@ -274,6 +276,9 @@ def _accuse(
     if mistake.id in ("mask_discarded", "mask_on_queries"):
         finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
         finding.variable = argument
+        if mistake.id == "mask_discarded":
+            finding.yours = f"{name} = softmax_S(scores)"
+            finding.values["forgotten"] = finding.line in answer.understood.get("left_out", ())
     elif mistake.id == "mask_fill_too_small":
         finding.line = _numbers_of(answer, account.form, argument, HIDDEN) or finding.line
     finding.alternatives = sorted({id_of(other) for other in account.found} - {mistake.id})
@@ -285,7 +290,7 @@ def _is_masking(answer: AttentionAnswer, account: Account, name: str) -> bool:
     """Whether what came of an argument under any name is a mistake with a mask, and not another use of it."""
     identity = id_of(account.found[0])
     if identity == "mask_discarded":
-        return bool(answer.understood["dropped"])
+        return bool(dropped(answer))
     if identity == "mask_fill_too_small":
         return is_filled(answer) or bool(_numbers_of(answer, account.form, name, HIDDEN))
     # What is multiplied may be a gate or a temperature.

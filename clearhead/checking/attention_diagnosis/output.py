@@ -10,7 +10,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Record, Records, Site, listed
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values
-from clearhead.checking.attention_diagnosis.fills import ENOUGH, fill_of
+from clearhead.checking.attention_diagnosis.fills import ENOUGH, accuse_infinity, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same, nearest
 from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
 from clearhead.checking.attention_diagnosis.layouts import Layout
@@ -233,6 +233,9 @@ def _more_than_attention(answer: AttentionAnswer, layout: Layout) -> str:
 
 def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[Layout]) -> None:
     """No known mistake gives this output: say the first step that is nowhere among the values."""
+    finite = all(np.isfinite(out).all() for out in answer.outs()[0])
+    if not finite and accuse_infinity(answer, verdict, "output"):
+        return
     records = answer.records()
     best: tuple[int, dict[str, Any]] = (-1, {})
     for layout, causal in itertools.product(choices, (False, True)):
@@ -253,7 +256,7 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
     unused = [key for key, does in reached.items() if not does and key.endswith("weight")]
     if unused:
         finding.evidence = {"unused": listed(unused)}
-    elif not all(np.isfinite(out).all() for out in outs):
+    elif not finite:
         finding.evidence = {"finite": False}
     elif name == "weights" and (sums := _sums(records, values)) is not None:
         finding.evidence = {"weights": sums}

@@ -241,12 +241,17 @@ _SHAPED = r"unsqueeze\(|\[[^\]]*None|\.(view|reshape)\(|transpose|permute|\.m?T\
 _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bool\(\)|mask *\*"
 
 
+def dropped(answer: AttentionAnswer) -> list[int]:
+    """Where what is made of a mask is thrown away, then where a call leaves a mask out."""
+    return [int(line) for key in ("dropped", "left_out") for line in answer.understood.get(key, ())]
+
+
 def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "", identity: str = "") -> int:
     """Where forward uses its mask, or should have: where that is thrown away, shaped or turned round."""
     lines = answer.lines
     word = rf"\b{name}\b" if name else "mask"
-    if identity == "mask_discarded" and answer.understood.get("dropped"):
-        return int(answer.understood["dropped"][0])
+    if identity == "mask_discarded" and (lost := dropped(answer)):
+        return lost[0]
     if identity == "mask_on_queries":
         for each in (word, "mask"):
             if shaped := lines.first_own(rf"(?=.*{each}).*({_SHAPED})"):

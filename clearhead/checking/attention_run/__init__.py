@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from clearhead.checking.attention_run.bare import as_module
-from clearhead.checking.attention_run.dropped import dropped, filled_in_vain
+from clearhead.checking.attention_run.dropped import filled_in_vain, left_out, thrown_away
 from clearhead.checking.attention_run.observing import Observing, Send
 from clearhead.checking.attention_run.parameters import norms_of, repeated
 from clearhead.checking.attention_run.ready_made import called
@@ -68,7 +68,8 @@ class AttentionRun:
                 "norms": {name: len([*norm.parameters()]) for name, norm in norms_of(module).items()},
                 "gradient": observing.gradients(),
                 "uneven": understanding.uneven,
-                "dropped": dropped(self.program.body), "in_vain": filled_in_vain(self.program.body),
+                "dropped": thrown_away(self.program.body), "left_out": left_out(self.program.body),
+                "in_vain": filled_in_vain(self.program.body),
                 "called": called(self.subject.torch, observing.once),
             },
             {},

@@ -23,7 +23,7 @@ SIZES = [
     ("bias", r".*bias.*"),
     ("device", r"dev(ice)?"),
     ("config", r"config\w*|cfg|args|conf|opt|hparams|params|hp"),
-    ("M", r"d_?model|(model|embed\w*|emb|hidden|input|in|out|output|feat(ure)?|token|context|n|query|kv)_?"
+    ("M", r"d_?model|(model|embed\w*|emb|hid(den)?|input|in|out(put)?|feat(ure)?|token|context|n|query|kv)_?"
           r"(dim|size|d|embd|features|channels|units)?s?|dim\w*|d|d_(in|out|embed|emb|hidden)"
           r"|(n|num)_?(embd?|state|feat\w*|hid\w*|units|embeddings?)|all_head_size|width|channels|units|e|m|c|nx"),
 ]  # fmt: skip
@@ -46,7 +46,7 @@ GUESSES: dict[int, list[tuple[str, ...]]] = {
     3: [("q", "k", "v"), ("x", "mask", "flag")],
     4: [("q", "k", "v", "mask")],
 }
-UNEVEN_HEAD = 5  # with this length the heads together are no token's length
+UNEVEN_HEAD = 7  # with this length the heads together are no token's length
 MOST_GUESSES, MOST_PRODUCTS = 30, 80
 
 Way = dict[str, Any]

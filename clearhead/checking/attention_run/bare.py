@@ -6,8 +6,8 @@ Runs inside the sandbox, where torch is loaded already.
 import inspect
 import re
 import sys
-from dataclasses import is_dataclass
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from clearhead.checking.attention_run.arguments import INPUTS, SIZES, constructor_ways

@@ -12,17 +12,24 @@ _KEEPS = (
 )
 
 
-def dropped(body: Sequence[ast.stmt]) -> list[int]:
-    """The lines of statements that make something of a mask and keep nothing, then of calls without one.
+def thrown_away(body: Iterable[ast.stmt]) -> list[int]:
+    """The lines of statements that make something of a mask and keep nothing.
 
-    >>> dropped(ast.parse("s.masked_fill(m, 0)\\ns.masked_fill_(m, 0)\\ns = s.masked_fill(m, 0)").body)
+    >>> thrown_away(ast.parse("s.masked_fill(m, 0)\\ns.masked_fill_(m, 0)\\ns = s.masked_fill(m, 0)").body)
     [1]
-    >>> dropped(ast.parse("s + m\\ns += m").body)
+    >>> thrown_away(ast.parse("s + m\\ns += m").body)
     [1]
-    >>> dropped(ast.parse("def f(x, mask=None): pass\\ny = f(x)\\nz = f(x, m)").body)
-    [2]
     """
-    return [*_thrown_away(body), *_not_handed_on(body)]
+    return [*_thrown_away(body)]
+
+
+def left_out(body: Sequence[ast.stmt]) -> list[int]:
+    """The lines of calls without a mask, of functions that take one.
+
+    >>> left_out(ast.parse("def f(x, mask=None): pass\\ny = f(x)\\nz = f(x, m)\\nf(x, None)").body)
+    [2, 4]
+    """
+    return [*_not_handed_on(body)]
 
 
 def filled_in_vain(body: Iterable[ast.stmt]) -> list[int]:
@@ -50,9 +57,10 @@ def _not_handed_on(body: Iterable[ast.stmt]) -> Iterator[int]:
     parts = [part for statement in body for part in ast.walk(statement)]
     takers = {part.name: _place(part) for part in parts if isinstance(part, ast.FunctionDef)}
     for node in parts:
-        if isinstance(node, ast.Call) and node.func and takers.get(_called(node), -1) >= 0:
-            given = len(node.args) > takers[_called(node)] or node.keywords
-            if not given and not any(isinstance(argument, ast.Starred) for argument in node.args):
+        if isinstance(node, ast.Call) and takers.get(_called(node), -1) >= 0 and not node.keywords:
+            given = node.args[takers[_called(node)] :][:1]
+            is_nothing = not given or (isinstance(given[0], ast.Constant) and given[0].value is None)
+            if is_nothing and not any(isinstance(argument, ast.Starred) for argument in node.args):
                 yield node.lineno
 
 
@@ -64,5 +72,4 @@ def _called(node: ast.Call) -> str:
 def _place(function: ast.FunctionDef) -> int:
     """The place of a function's argument that may be a mask, among those that are handed over; else -1."""
     names = [argument.arg for argument in function.args.args if argument.arg != "self"]
-    optional = names[len(names) - len(function.args.defaults) :]
-    return next((place for place, name in enumerate(names) if "mask" in name and name in optional), -1)
+    return next((place for place, name in enumerate(names) if "mask" in name or name == "m"), -1)

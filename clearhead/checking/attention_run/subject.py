@@ -147,8 +147,11 @@ class AttentionSubject:
         with quiet(), self._without_dropout():
             try:
                 return module(**named)
-            except Exception:
+            except Exception as error:
                 if masks or not self.mask_arguments:
+                    raise
+                # What has nothing to do with a mask that is left out goes wrong with any.
+                if isinstance(error, RuntimeError) and not set(named) & {*self.mask_arguments}:
                     raise
             return self._called_with_open_masks(module, named)
 
