@@ -955,3 +955,22 @@ def test_a_call_that_leaves_the_mask_out_is_the_place_where_it_is_lost(call):
     (finding,) = verdict_of(text).findings
     line = next(n for n, part in enumerate(text.split("\n"), 1) if call in part and "def" not in part)
     assert (finding.id, finding.line, finding.values["forgotten"]) == ("mask_discarded", line, True)
+
+
+@pytest.mark.parametrize(
+    ("made", "mistakes"),
+    [
+        ("torch.ones(n, n).tril().bool()", []),
+        ("torch.ones(n, n).triu().bool()", ["causal_mask_reversed"]),
+        ("torch.arange(n)[None] < torch.arange(n)[:, None]", ["mask_hides_diagonal"]),
+        ("torch.ones(n, n).triu(1).bool()", []),  # Right where true hides, as whoever asks for it may know.
+        ("torch.full((n, n), -1e9).tril(-1)", ["causal_mask_reversed"]),
+    ],
+)
+def test_a_function_that_makes_causal_masks_is_looked_at_beside_attention(made, mistakes):
+    text = attention("scores.masked_fill(mask == 0, -1e9)")
+    text += f"\n\ndef causal_mask(n):\n    return {made}\n"
+    verdict = verdict_of(text)
+    assert errors(verdict) == mistakes
+    assert all("causal_mask" in verdict.findings[0].variable for _ in mistakes)
+    assert errors(verdict_of(text + "\nmask = ~causal_mask(5)\n")) == []

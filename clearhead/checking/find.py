@@ -17,6 +17,8 @@ from clearhead.checking.trainers import MODEL
 from clearhead.checking.undefined import undefined, undefined_beside
 from clearhead.checking.unwritten import is_unwritten
 
+_MASK = r"mask|causal|subsequent|future|look_?ahead|peek|마스크"
+
 
 @dataclass
 class Program:
@@ -31,6 +33,8 @@ class Program:
     refusal: str = ""  # why it is not checked at all
     others: tuple[str, ...] = ()  # classes that may be meant as well
     lines: dict[str, int] = field(default_factory=dict)  # of each function and method
+    masks: dict[str, int] = field(default_factory=dict)  # functions beside attention that make causal masks
+    beside: list[ast.stmt] = field(default_factory=list)  # what those need
     companions: Companions = field(default_factory=dict)  # classes of what functions are handed
 
 
@@ -63,6 +67,8 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
     program.companions = companions(top.closure(roots), classes)
     handed = {kind for arguments in program.companions.values() for kind in arguments.values()}
     program.body = top.closure([*roots, *sorted(handed)])
+    program.masks = _masks(top, top.closure([program.name])) if program.target == "attention" else {}
+    program.beside = top.closure(program.masks)
     program.findings += _defined_twice(program.body, top)
     program.findings += misspelt(program.body, program.target)
     program.findings += undefined(program.body, top)
@@ -70,6 +76,16 @@ def find(source: Source, target: str = "", only: str = "") -> Program:
         program.findings += undefined_beside(top)
     _read_functions(program, source)
     return program
+
+
+def _masks(top: TopLevel, whole: list[ast.stmt]) -> dict[str, int]:
+    """The lines of the functions of the file that make triangles for masks, but for those of the whole."""
+    nodes = [nodes[-1] for name, nodes in top.all.items() if name in top.own]
+    return {
+        node.name: node.lineno for node in nodes
+        if isinstance(node, ast.FunctionDef) and node not in whole
+        and re.search(_MASK, node.name, re.I) and re.search(r"tri[lu]|arange", ast.unparse(node))
+    }  # fmt: skip
 
 
 def _takes_model(node: Any, methods: set[str]) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from clearhead.checking.attention_diagnosis.answer import AttentionAnswer
-from clearhead.checking.attention_diagnosis.edges import judge_edges, judge_parameters
+from clearhead.checking.attention_diagnosis.edges import judge_edges, judge_parameters, true_hides
 from clearhead.checking.attention_diagnosis.masks import judge_masks
 from clearhead.checking.attention_diagnosis.output import explain_output
 from clearhead.checking.attention_diagnosis.switches import judge_flags, judge_several
+from clearhead.checking.attention_diagnosis.triangles import judge_triangles
 from clearhead.checking.attention_diagnosis.weights import role_of
 from clearhead.checking.findings import Finding, Verdict
 
@@ -32,6 +33,7 @@ def diagnose_attention(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> No
     judge_several(answer, reading, verdict)
     judge_flags(answer, reading, verdict)
     judge_edges(answer, reading, verdict)
+    judge_triangles(answer, verdict, true_hides(answer, verdict))
 
 
 def _say_crash(answer: AttentionAnswer, verdict: Verdict) -> None:

@@ -132,14 +132,19 @@ def _judge_uneven(answer: AttentionAnswer, verdict: Verdict) -> None:
         verdict.add("output", Finding("crash", "output", line=int(uneven["line"]), values=values))
 
 
+def true_hides(answer: AttentionAnswer, verdict: Verdict) -> bool:
+    """Whether true in a mask hides, as far as it was told."""
+    if "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids():
+        return True
+    return any(meaning_of(answer.lines, name).true == HIDDEN for name in answer.mask_names[:1])
+
+
 def _judge_empty_rows(answer: AttentionAnswer, reading: Reading | None, verdict: Verdict) -> None:
     """Whether a query that may attend to nothing becomes nan."""
     if not answer.mask_names or "mask_times_infinity" in verdict.ids():
         return
     name = answer.mask_names[0]
-    hides = "mask_convention" in verdict.ids() or "mask_inverted" in verdict.ids()
-    hides = hides or meaning_of(answer.lines, name).true == HIDDEN
-    nothing = answer.part("edges")[1].get("nothing hidden" if hides else "nothing")
+    nothing = answer.part("edges")[1].get("nothing hidden" if true_hides(answer, verdict) else "nothing")
     if nothing is None or np.isfinite(nothing).all():
         return
     filled = answer.lines.first_own(_FILLS) or answer.lines.first(_FILLS)

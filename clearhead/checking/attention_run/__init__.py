@@ -14,6 +14,7 @@ from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
 from clearhead.checking.attention_run.roles import tell_roles
 from clearhead.checking.attention_run.subject import AttentionSubject
+from clearhead.checking.attention_run.triangles import triangles
 from clearhead.checking.attention_run.understanding import Understanding
 from clearhead.checking.find import Program
 from clearhead.checking.recorder import Loaded, Recorder
@@ -24,7 +25,7 @@ class AttentionRun:
     """One learner's attention: what its constructor and its forward want, and what comes of the probes."""
 
     def __init__(self, program: Program, source: Source, modules: dict[str, Source], send: Send) -> None:
-        self.program, self.send = program, send
+        self.program, self.send, self.files = program, send, (source, modules)
         self.recorder = Recorder()
         self.subject = AttentionSubject(program.name)
         with self.subject.in_double():
@@ -75,3 +76,7 @@ class AttentionRun:
             {},
         )  # fmt: skip
         observing.run()
+        with contextlib.suppress(Exception):
+            for name, table in triangles(self.subject, self.program, *self.files):
+                about = {"part": "triangle", "name": name, "line": self.program.masks[name]}
+                self.send(about, {"table": table})
