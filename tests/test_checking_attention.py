@@ -974,3 +974,17 @@ def test_a_function_that_makes_causal_masks_is_looked_at_beside_attention(made, 
     assert errors(verdict) == mistakes
     assert all("causal_mask" in verdict.findings[0].variable for _ in mistakes)
     assert errors(verdict_of(text + "\nmask = ~causal_mask(5)\n")) == []
+
+
+@pytest.mark.parametrize(
+    ("product", "mistake", "other"),
+    [
+        ("torch.einsum('bhid,bhjd->bhji', q, k)", "attention_transposed", "query_key_swapped"),
+        ("(q @ k.transpose(-2, -1)).transpose(-2, -1)", "attention_transposed", "query_key_swapped"),
+        ("k @ q.transpose(-2, -1)", "query_key_swapped", "attention_transposed"),
+    ],
+)
+def test_transposed_scores_are_told_from_exchanged_projections_by_their_line(product, mistake, other):
+    text = CAUSAL.replace("q @ k.transpose(-2, -1)", product)
+    (finding,) = verdict_of(text).findings
+    assert (finding.id, finding.line, finding.alternatives) == (mistake, 15, [other])

@@ -23,6 +23,7 @@ from clearhead.checking.attention_diagnosis.places import (
     is_filled,
     placed,
 )
+from clearhead.checking.attention_diagnosis.products import SWAPPED, told_apart
 from clearhead.checking.attention_diagnosis.weights import role_of, weights_of
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.search import Explanation, explanations
@@ -195,6 +196,8 @@ def _say_mistakes(
         said.add(mistake.id)
         finding = placed(answer, mistake, name, reading.explanation)
         finding.alternatives = list(alternatives)
+        if mistake.id == SWAPPED and answer.kind == "self":
+            finding = told_apart(answer, reading, finding)
         answer.show(finding, answer.outs()[0], expected, values["x"], values["output"])
         if mistake.id in SWAPS and not reading.layout.named and answer.kind == "self":
             finding.level = "note"

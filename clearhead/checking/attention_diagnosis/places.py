@@ -57,7 +57,7 @@ class Places:
             return masked.site  # They were masked first.
         if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
             function = match.record.site.function
-            alike = self._all(self.values[name])
+            alike = self.all(self.values[name])
             named = [r for r in alike if r.site.target and r.site.function == function]
             last = max(named, key=lambda record: record.order, default=match.record)
             if last.site.line != match.record.site.line:
@@ -106,14 +106,15 @@ class Places:
 
     def last(self, name: str) -> Record | None:
         """The last record of a value."""
-        return max(self._all(self.values[name]), key=lambda record: record.order, default=None)
+        return max(self.all(self.values[name]), key=lambda record: record.order, default=None)
 
-    def _all(self, value: Any) -> list[Record]:
+    def all(self, value: Any) -> list[Record]:
+        """The records of a value, in whatever form."""
         return [match.record for form in forms(value) for match in self.records.matches(form, parts=False)]
 
     def _of_output(self, name: str) -> Site | None:
         """Where what should have been projected is last named as an output, or is there at all."""
-        records = self._all(self.values[name])
+        records = self.all(self.values[name])
         named = [r for r in records if role_of(r.site.target) == "o" or r.site.target in ("y", "result")]
         ended = [r for r in records if r.site.target == "return" and "(" not in self._text(r.site)]
         last = named[-1] if named else ended[-1] if ended else self.last(name)
