@@ -988,3 +988,57 @@ def test_transposed_scores_are_told_from_exchanged_projections_by_their_line(pro
     text = CAUSAL.replace("q @ k.transpose(-2, -1)", product)
     (finding,) = verdict_of(text).findings
     assert (finding.id, finding.line, finding.alternatives) == (mistake, 15, [other])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mistake"),
+    [
+        ("scores = q @", "k = q.reshape(B, T, self.heads, -1).transpose(1, 2)\n        scores = q @", "projection_reused"),
+        ("y.view(B, T, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, dim=-1)",
+         "y for y in self.qkv(x).view(B, 3, self.heads, T, -1).unbind(1)", "split_without_transpose"),
+    ],
+)  # fmt: skip
+def test_right_numbers_in_no_known_order_tell_whose_they_are(old, new, mistake):
+    assert CAUSAL.count(old) == 1
+    (finding,) = verdict_of(CAUSAL.replace(old, new)).findings
+    assert (finding.id, finding.line) == (mistake, 15 if mistake == "projection_reused" else 14)
+
+
+@pytest.mark.parametrize(
+    ("masked", "mistake"),
+    [
+        ("scores + (1 - mask) * -1", "mask_fill_too_small"),
+        ("scores * mask", "mask_multiplied_before_softmax"),
+        ("scores + (1 - mask) * -1e9", ""),
+    ],
+)
+def test_a_mask_of_whole_numbers_is_seen_and_a_comment_fills_nothing(masked, mistake):
+    verdict = verdict_of(attention(masked, "# scores = scores.masked_fill(mask == 0, -1e9)"))
+    assert errors(verdict) == [mistake][: bool(mistake)]
+
+
+def test_a_softmax_that_is_there_under_a_mask_alone_is_the_only_mistake():
+    text = attention("(scores + (1 - 1.0 * mask) * -1e9).softmax(-1)").replace(
+        "= scores.softmax(-1)", "= scores"
+    )
+    assert errors(verdict_of(text)) == ["softmax_missing"]
+
+
+QUERIES_HIDDEN = (
+    attention("scores")
+    .replace("                \n", "")
+    .replace("scores.softmax(-1)", "hidden(scores, mask).softmax(-1)")
+    + """
+
+def hidden(s, m):
+    return s if m is None else s + (1 - 1.0 * m[:, None].unsqueeze(-1)) * -1e9
+"""
+)
+
+
+def test_a_mask_on_queries_is_placed_where_it_got_that_shape_under_another_name():
+    (finding,) = verdict_of(QUERIES_HIDDEN).findings
+    assert (finding.id, ".unsqueeze" in QUERIES_HIDDEN.split("\n")[finding.line - 1]) == (
+        "mask_on_queries",
+        True,
+    )

@@ -20,7 +20,7 @@ class SourceLines:
         self.text = "\n".join(self.all)
         own = set(found.get("where", {}).values())
         self.code = ["" if text.lstrip().startswith("#") else text for text in self.all]
-        # Docstrings, and functions that take no part, are left empty.
+        # Docstrings, comments and functions that take no part are left empty.
         self.own = list(_own(self.all, own, self._strings()))
 
     def _strings(self) -> set[int]:
@@ -106,4 +106,5 @@ def _own(lines: list[str], own: set[int], strings: set[int]) -> Iterator[str]:
             inside, depth = number in own, _depth(text)
         elif re.match(r"\S", text):
             inside = False
-        yield text if inside and number not in strings else ""
+        is_said = text.lstrip().startswith("#") or number in strings
+        yield text if inside and not is_said else ""

@@ -2,19 +2,26 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from clearhead.checking import probes
-from clearhead.checking.align import Records
+from clearhead.checking.align import Record, Records
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values, masked
 from clearhead.checking.attention_diagnosis.fills import ENOUGH, accuse_infinity, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Meaning, meaning_of
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
-from clearhead.checking.attention_diagnosis.places import dropped, is_filled, mask_line, placed, turned_line
+from clearhead.checking.attention_diagnosis.places import (
+    dropped,
+    is_filled,
+    is_shaped,
+    mask_line,
+    placed,
+    turned_line,
+)
 from clearhead.checking.findings import Finding, Verdict
 from clearhead.checking.mask_forms import LENGTHS, shaped, spread
 from clearhead.checking.search import Explanation, explanations
@@ -128,8 +135,22 @@ def _numbers_of(answer: AttentionAnswer, form: str, name: str, true: str) -> int
     """The line where the code makes numbers below zero of a mask, where `true` is so; 0 if nowhere."""
     mask = probes.mask(probes.SEEDS[0], answer.sizes["B"], answer.sizes["T"])
     where = shaped(mask if true == ALLOWED else ~mask, form, answer.sizes["A"]).astype(float)
-    found = answer.records("masked", form=form, argument=name).matches(where, scaled=True, parts=False)
+    records = answer.records("masked", form=form, argument=name).all
+    numbers = [Record(r.site, r.value.astype(float), r.order) for r in records if r.value.dtype.kind in "if"]
+    found = Records(numbers).matches(where, scaled=True, parts=False)
     return next((match.record.site.line for match in found if match.factor < 0), 0)
+
+
+def _laid_along_queries(answer: AttentionAnswer, form: str, name: str) -> int:
+    """The line where a mask got a last axis of length 1, under whatever name; 0 if nowhere."""
+    mask = probes.mask(probes.SEEDS[0], answer.sizes["B"], answer.sizes["T"])
+    where = np.squeeze(shaped(mask, form, answer.sizes["A"]))
+    for record in answer.records("masked", form=form, argument=name).all:
+        if record.value.ndim > where.ndim and record.value.shape[-1] == 1 < record.value.size:
+            laid = record.squeezed.astype(bool)
+            if laid.shape == where.shape and len(np.unique(laid == where)) == 1:
+                return record.site.line
+    return 0
 
 
 def is_mask(name: str) -> bool:
@@ -194,6 +215,10 @@ def _accounts(
     wrong = [m for m in known if m.id.startswith("mask_") and m.id != _CONVENTION]
     records = answer.records("masked", form=form, argument=name)
     found = explained_under(answer, reading, outs, values, wrong, records)
+    if reading.explanation.mistakes and (not found or found[0].mistakes):
+        # What is wrong without a mask may be right with one.
+        other = replace(reading, explanation=Explanation())
+        found = explained_under(answer, other, outs, values, [], records) or found
     if reading.causal and not found:
         found = _unmasked(answer, reading, outs)
     if form == LENGTHS and any(each.mistakes and id_of(each) == "mask_discarded" for each in found):
@@ -275,6 +300,8 @@ def _accuse(
     finding = placed(answer, mistake, name, best, "masked", form=account.form, argument=argument)
     if mistake.id in ("mask_discarded", "mask_on_queries"):
         finding.line = mask_line(answer, reading.explanation, argument, mistake.id) or finding.line
+        if mistake.id == QUERIES and not is_shaped(answer.lines.at(finding.line)):
+            finding.line = _laid_along_queries(answer, account.form, argument) or finding.line
         finding.variable = argument
         if mistake.id == "mask_discarded":
             finding.yours = f"{name} = softmax_S(scores)"

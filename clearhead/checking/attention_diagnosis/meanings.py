@@ -8,7 +8,9 @@ from clearhead.checking.source_lines import SourceLines
 
 HIDDEN, ALLOWED = "hidden", "allowed"
 # What is said to be so where the mask is true: up to the end of a clause. "If true" speaks of a switch.
-_WHERE_TRUE = r"(?<!if )\b(?:true|nonzero|1s?|one (?=is|means))\b(?![.)\]])([^.,;\n]{2,50})"
+_WHERE_TRUE = (
+    r"(?<!if )\b(?:true|nonzero|1s?|one (?=is|means))(?:\b|(?=인|이면|일))(?![.)\]])([^.,;\n]{2,50})"
+)
 _IS_TRUE = (
     r"([^.,;\n(]{3,60}|\([^)]*\)[^.,;\n]{0,20})(?:\b(?:is|are|by|with)|[이가은는])\s+(?:one|true|1s?)\b"
 )
@@ -34,6 +36,8 @@ def meaning_of(lines: SourceLines, name: str) -> Meaning:
     """What true in the mask of a name stands for.
 
     >>> meaning_of(SourceLines({"lines": ["def f(x, mask):  # mask: True where padding"]}), "mask")
+    Meaning(true='hidden', sure=True)
+    >>> meaning_of(SourceLines({"lines": ["# mask가 True인 곳(패딩)은 작은 값으로"]}), "mask")
     Meaning(true='hidden', sure=True)
     """
     remarks = list(lines.remarks())

@@ -14,6 +14,7 @@ from clearhead.checking.attention_diagnosis.fills import ENOUGH, accuse_infinity
 from clearhead.checking.attention_diagnosis.forms import any_same, nearest
 from clearhead.checking.attention_diagnosis.heads import accuse_across, attends_across
 from clearhead.checking.attention_diagnosis.layouts import Layout
+from clearhead.checking.attention_diagnosis.mixtures import mixture
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
 from clearhead.checking.attention_diagnosis.places import (
     MASKS,
@@ -238,6 +239,10 @@ def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[La
     """No known mistake gives this output: say the first step that is nowhere among the values."""
     finite = all(np.isfinite(out).all() for out in answer.outs()[0])
     if not finite and accuse_infinity(answer, verdict, "output"):
+        return
+    known = mixture(answer, choices)
+    if known is not None:
+        verdict.add("output", known)
         return
     records = answer.records()
     best: tuple[int, dict[str, Any]] = (-1, {})

@@ -55,10 +55,15 @@ class Places:
             match = self.made(self.values["k"]) or self.made(self.values["v"])
         if match is None and name == "scores" and (masked := self._masking()):
             return masked.site  # They were masked first.
-        if mistake.id == "softmax_missing" and match and match.record.site.target == self._target("scores"):
+        target = match.record.site.target if match else ""
+        is_kept = target.startswith("self.")  # to be looked at later: what goes on is another one
+        if mistake.id == "softmax_missing" and match and (is_kept or target == self._target("scores")):
             function = match.record.site.function
             alike = self.all(self.values[name])
-            named = [r for r in alike if r.site.target and r.site.function == function]
+            named = [
+                r for r in alike
+                if r.site.target and not r.site.target.startswith("self.") and r.site.function == function
+            ]  # fmt: skip
             last = max(named, key=lambda record: record.order, default=match.record)
             if last.site.line != match.record.site.line:
                 return last.site
@@ -245,6 +250,11 @@ _TURNED = rf"{_FILL}|~|== *(0|1|False|True)\b|!=|eq\(|1(\.0?)? *-|logical_not|bo
 def dropped(answer: AttentionAnswer) -> list[int]:
     """Where what is made of a mask is thrown away, then where a call leaves a mask out."""
     return [int(line) for key in ("dropped", "left_out") for line in answer.understood.get(key, ())]
+
+
+def is_shaped(text: str) -> bool:
+    """Whether a line gives a mask other axes."""
+    return bool(re.search(_SHAPED, text))
 
 
 def mask_line(answer: AttentionAnswer, explanation: Explanation, name: str = "", identity: str = "") -> int:

@@ -11,7 +11,7 @@ SWAPPED, TURNED = "query_key_swapped", "attention_transposed"
 
 
 def told_apart(answer: AttentionAnswer, reading: Reading, finding: Finding) -> Finding:
-    """The finding of exchanged queries and keys, or of transposed scores if their line names both in order."""
+    """The finding of exchanged queries and keys; of transposed scores where a line names both in order."""
     right = answer.complete(answer.values(reading.layout, reading.causal, 0))
     places = Places(answer, answer.records(), right)
     product = places.made(right["k"] @ right["q"].swapaxes(-1, -2)) or places.made(
@@ -22,7 +22,9 @@ def told_apart(answer: AttentionAnswer, reading: Reading, finding: Finding) -> F
     site = product.record.site
     names = [_name(places, right[name], site.function) for name in ("q", "k")]
     finding.alternatives = [TURNED]
-    if all(names) and re.search(r"(?<!\w){}\b.*\b{}\b".format(*names), answer.lines.at(site.line)[site.column :]):
+    if all(names) and re.search(
+        r"(?<!\w){}\b.*\b{}\b".format(*names), answer.lines.at(site.line)[site.column :]
+    ):
         finding.id, finding.step, finding.line, finding.variable = TURNED, "scores", site.line, site.target
         finding.yours, finding.expected = "scores = k qᵀ / √K", answer.formula("scores")
         finding.alternatives = [SWAPPED]
