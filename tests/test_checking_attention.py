@@ -835,10 +835,13 @@ class MultiHeadAttention(nn.Module):
 
 
 def test_a_norm_beside_attention_is_set_aside_and_the_part_without_projections_is_not_the_whole():
-    verdict = verdict_of(BESIDE)
+    verdict = verdict_of(BESIDE.replace("MultiHeadAttention", "Whole").replace("DotProduct", "Inner"))
     assert (verdict.ids(), errors(verdict)) == (["residual_added"], [])
     assert (verdict.checks["norm"].detail, verdict.checks["parameters"].values["count"]) == ("set_aside", 10)
-    assert errors(verdict_of(BESIDE.replace(" / q.shape[-1] ** 0.5", ""))) == ["scale_missing"]
+    for old, mistake in ((" / q.shape[-1] ** 0.5", "scale_missing"), (".transpose(1, 2).reshape(B, T, M)", "")):
+        text = BESIDE.replace(old, "" if mistake else ".reshape(B, T, M)")
+        wrong = verdict_of(text)
+        assert (errors(wrong), wrong.ids("note")) == ([mistake or "merge_without_transpose"], ["residual_added"])
 
 
 PAIRED = """
@@ -1042,3 +1045,33 @@ def test_a_mask_on_queries_is_placed_where_it_got_that_shape_under_another_name(
         "mask_on_queries",
         True,
     )
+
+
+NARROW = """
+import torch
+from torch import nn
+
+WIDTH = 48
+
+class Part(nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Linear(WIDTH, n, bias=False) for _ in range(3))
+
+    def forward(self, x):
+        return (self.b(x) @ self.a(x).mT / self.a.out_features**0.5).softmax(-1) @ self.c(x)
+
+class Whole(nn.Module):
+    def __init__(self, first, second):
+        super().__init__()
+        self.parts = nn.ModuleList([Part(second) for _ in range(first)])
+        self.last = nn.Linear(first * second, WIDTH)
+
+    def forward(self, x):
+        return self.last(torch.cat([part(x) for part in self.parts], dim=-1))
+"""
+
+
+def test_heads_in_a_list_may_be_narrower_than_a_part_of_the_tokens():
+    verdict = verdict_of(NARROW)
+    assert (errors(verdict), verdict.checks["output"].detail) == ([], "output_right")

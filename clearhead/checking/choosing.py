@@ -17,8 +17,9 @@ _FEATURES = {
     "softmax": r"softmax|log_softmax|Softmax|masked_softmax|logsumexp",
     "exp": r"exp|expit|tanh|expm1|exp2",
     "ready": r"scaled_dot_product_attention|MultiheadAttention|multi_head_attention_forward",
-    "wide": r"LayerNorm|Embedding|ReLU|GELU|relu|gelu|RMSNorm|FeedForward|CrossEntropyLoss|Sequential"
+    "wide": r"Embedding|ReLU|GELU|relu|gelu|FeedForward|CrossEntropyLoss|Sequential"
             r"|BatchNorm1d|Conv2d|LSTM|GRU",
+    "norm": r"LayerNorm|RMSNorm",
     "transpose": r"T|transpose|swapaxes|mT|permute|t|movedim|einsum",
     "sqrt": r"sqrt|rsqrt",
     "heads": r".*head.*|.*attn.*|.*attention.*",
@@ -42,6 +43,7 @@ _NUMPY = "attention in NumPy is not checked yet; check takes attention in PyTorc
 _ABSENT = "no class and no function {name} is in it"
 _NEITHER = "neither a two-layer network nor multi-head attention was found; name one with --target"
 
+_PROJECTIONS = 2  # lines that make what attention has itself
 _LEAST = 0.1  # the score of what attends, however little it looks like the whole
 
 
@@ -164,7 +166,7 @@ def _attending(top: TopLevel, functions: Iterable[str], only: str) -> str:
         has_heads = any(re.search(r"head|^n?h$", argument, re.I) for argument in given) or _counts_heads(body)
         has_weights = any(re.fullmatch(f"{ONE_WEIGHT}|{ALL_WEIGHTS}", each, re.I) for each in given)
         attends = {"product", "transpose"} <= used and whole & {"softmax", "exp"}
-        if only in ("", name) and attends and has_heads and has_weights and "wide" not in used:
+        if only in ("", name) and attends and has_heads and has_weights and not {"wide", "norm"} & used:
             found.append((len(body), name))
     return max(found, default=(0, ""))[1]
 
@@ -286,7 +288,11 @@ def _attention_score(node: ast.ClassDef, whole: set[str]) -> float:
     name, alone = node.name.lower(), features([node])
     score = 2.0
     score += 2 * bool(re.search(r"multi_?head|mha|mhsa", name)) + bool(re.search("attention|attn", name))
-    score -= 3 * ("wide" in alone) + 1.5 * ("wide" in whole and "wide" not in alone)
+    if "norm" in alone and len(re.findall("Linear|Parameter", ast.unparse(node))) >= _PROJECTIONS:
+        score -= 1  # Attention may have its norm itself.
+        whole, alone = whole - {"norm"}, alone - {"norm"}
+    beside = {"wide", "norm"}
+    score -= 3 * bool(beside & alone) + 1.5 * bool(beside & whole and not beside & alone)
     score -= bool(re.search(r"block|layer$|encoder|decoder|transformer|gpt|model", name))
     # A softmax between products of turned matrices is attention, whatever stands beside it.
     return max(score, _LEAST) if {"product", "softmax", "transpose"} <= alone else score

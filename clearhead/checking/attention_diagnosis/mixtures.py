@@ -50,7 +50,7 @@ def _cut_across(answer: AttentionAnswer) -> Finding | None:
     for record in answer.records().all:
         if record.value.ndim == 3 and _is_by_token(answer, record.value.shape):
             whole.append(record)
-        elif record.value.ndim > 3 and not _is_by_token(answer, record.value.shape):
+        elif record.value.ndim >= 3 and not _is_by_token(answer, record.value.shape):
             flat = record.value.reshape(-1)
             if any(np.array_equal(flat, other.value.reshape(-1)) for other in whole):
                 finding = Finding("split_without_transpose", "q", record.site.line, record.site.target)

@@ -39,6 +39,8 @@ SWAPS = frozenset(("query_key_swapped", "key_value_swapped"))
 # What code has in it that hides something from somebody.
 _HIDES = r"tri[lu]|causal|mask|future|inf\b|arange|1e|finfo"
 FAR_BELOW = -1e9
+_RESIDUAL = "residual_added"
+_ADDED = r"resid|shortcut|skip|\+ *(x|q|inputs?)\b|\b(x|q|inputs?) *\+"
 # Functions of what is more than attention: positions that turn, norms, gates.
 _MORE = r"\b(cos|sin|polar|view_as_complex|norm|normalize|layer_norm|sigmoid|tanh|relu|gelu)(?=\()"
 # How many layouts are tried: with one mistake and with two, heads within a token, unknown.
@@ -67,7 +69,11 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
         if across is not None:
             accuse_across(answer, verdict, *across)
             return None
-        found = _explained(answer, choices[:ONE], 1) or _explained(answer, named[:TWO], 2)
+        found = (
+            _explained(answer, choices[:ONE], 1)
+            or (_explained(answer, choices[:ONE], 1, begin=_RESIDUAL) if _may_add_input(answer) else None)
+            or _explained(answer, named[:TWO], 2)
+        )
     if found is None:
         chance = answer.part("edges")[0].get("wavers") or "parameters_unregistered" in verdict.ids()
         more = _more_than_attention(answer, choices[0])
@@ -84,20 +90,32 @@ def explain_output(answer: AttentionAnswer, verdict: Verdict) -> Reading | None:
     return reading
 
 
+def _may_add_input(answer: AttentionAnswer) -> bool:
+    """Whether the input may be added to the output, so that another mistake is one more."""
+    return bool(answer.understood.get("norms") or answer.lines.first_own(_ADDED))
+
+
 def _explained(
-    answer: AttentionAnswer, choices: Sequence[Layout], most: int, only: frozenset[str] = frozenset()
+    answer: AttentionAnswer,
+    choices: Sequence[Layout],
+    most: int,
+    only: frozenset[str] = frozenset(),
+    begin: str = "",
 ) -> Found | None:
-    """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it."""
+    """The first layout, causal or not, with which so many mistakes at most, `only` these, explain it.
+
+    The mistake `begin` is there beside them.
+    """
     may_be_causal = answer.understood.get("hides") or re.search(_HIDES, answer.lines.text)
     for layout, causal in itertools.product(choices, (False, True) if may_be_causal else (False,)):
-        found = _explanations(answer, layout, causal, most, only)
+        found = _explanations(answer, layout, causal, most, only, begin)
         if found:
             return layout, causal, found
     return None
 
 
 def _explanations(
-    answer: AttentionAnswer, layout: Layout, causal: bool, most: int, only: frozenset[str] = frozenset()
+    answer: AttentionAnswer, layout: Layout, causal: bool, most: int, only: frozenset[str], begin: str
 ) -> list[Explanation]:
     outs = answer.outs()
     values = [answer.values(layout, causal, probe) for probe in range(len(probes.SEEDS))]
@@ -115,7 +133,11 @@ def _explanations(
         for mistake in (*mistakes_of("attention"), *(reordered_mistakes() if most < 2 else ()))
         if _is_possible(answer, mistake, layout, causal) and (not only or mistake.id in only)
     ]  # fmt: skip
-    found = explanations(STEPS, answer.right, wrong, values, fits, most)
+    there = {m.step.name: m for m in mistakes_of("attention") if m.id == begin}
+    right = {**answer.right, **{name: mistake.step for name, mistake in there.items()}}
+    found = explanations(STEPS, right, wrong, values, fits, most)
+    for explanation in found:
+        explanation.mistakes |= there
     found = [e for e in found if not _is_turned_twice(e)]
     if most == 1 and not layout.named and answer.kind == "self":
         # Without names a swap is no more than another reading.
@@ -230,9 +252,9 @@ def _more_than_attention(answer: AttentionAnswer, layout: Layout) -> str:
     others = [name for place, (name, *_) in enumerate(rows) if place not in used]
     if others:
         return str(others[0].partition(".")[0])
-    line = answer.lines.first_own(_MORE)
-    found = re.search(_MORE, answer.lines.own[line - 1]) if line else None
-    return found[0] if found else ""
+    aside = {name.rpartition(".")[2] for name in answer.understood.get("norms", {})}
+    found = (name for text in answer.lines.own for name in re.findall(_MORE, text) if name not in aside)
+    return next(found, "")
 
 
 def _say_unknown(answer: AttentionAnswer, verdict: Verdict, choices: Sequence[Layout]) -> None:

@@ -123,7 +123,8 @@ def _grouped(parameters: Sequence[Row], A: int, M: int) -> list[tuple[str, list[
 
 def _is_of_a_head(name: str, shape: tuple[int, ...], A: int, M: int) -> bool:
     """Four linear layers in a list are not four heads, unless there are four heads and each is small."""
-    return "head" in name or len(shape) < 2 or M in (shape[0] * A, shape[-1] * A)
+    is_narrow = len(shape) == 2 and M in shape and min(shape) < M
+    return "head" in name or len(shape) < 2 or is_narrow or M in (shape[0] * A, shape[-1] * A)
 
 
 def _owner(name: str, places: list[int], weights: Sequence[Weight]) -> Weight | None:

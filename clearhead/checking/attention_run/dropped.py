@@ -56,12 +56,27 @@ def _thrown_away(body: Iterable[ast.stmt]) -> Iterator[int]:
 def _not_handed_on(body: Iterable[ast.stmt]) -> Iterator[int]:
     parts = [part for statement in body for part in ast.walk(statement)]
     takers = {part.name: _place(part) for part in parts if isinstance(part, ast.FunctionDef)}
+    takers |= _parts_that_take(parts)
     for node in parts:
         if isinstance(node, ast.Call) and takers.get(_called(node), -1) >= 0 and not node.keywords:
             given = node.args[takers[_called(node)] :][:1]
             is_nothing = not given or (isinstance(given[0], ast.Constant) and given[0].value is None)
             if is_nothing and not any(isinstance(argument, ast.Starred) for argument in node.args):
                 yield node.lineno
+
+
+def _parts_that_take(parts: Iterable[ast.AST]) -> dict[str, int]:
+    """Attributes that are modules of the file's own classes, with the place of the mask in their forward."""
+    forwards = {
+        node.name: _place(method)
+        for node in parts if isinstance(node, ast.ClassDef)
+        for method in node.body if isinstance(method, ast.FunctionDef) and method.name == "forward"
+    }  # fmt: skip
+    return {
+        target.attr: forwards[_called(node.value)]
+        for node in parts if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        for target in node.targets if isinstance(target, ast.Attribute) and _called(node.value) in forwards
+    }  # fmt: skip
 
 
 def _called(node: ast.Call) -> str:
