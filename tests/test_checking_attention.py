@@ -838,10 +838,16 @@ def test_a_norm_beside_attention_is_set_aside_and_the_part_without_projections_i
     verdict = verdict_of(BESIDE.replace("MultiHeadAttention", "Whole").replace("DotProduct", "Inner"))
     assert (verdict.ids(), errors(verdict)) == (["residual_added"], [])
     assert (verdict.checks["norm"].detail, verdict.checks["parameters"].values["count"]) == ("set_aside", 10)
-    for old, mistake in ((" / q.shape[-1] ** 0.5", "scale_missing"), (".transpose(1, 2).reshape(B, T, M)", "")):
+    for old, mistake in (
+        (" / q.shape[-1] ** 0.5", "scale_missing"),
+        (".transpose(1, 2).reshape(B, T, M)", ""),
+    ):
         text = BESIDE.replace(old, "" if mistake else ".reshape(B, T, M)")
         wrong = verdict_of(text)
-        assert (errors(wrong), wrong.ids("note")) == ([mistake or "merge_without_transpose"], ["residual_added"])
+        assert (errors(wrong), wrong.ids("note")) == (
+            [mistake or "merge_without_transpose"],
+            ["residual_added"],
+        )
 
 
 PAIRED = """
@@ -1075,3 +1081,21 @@ class Whole(nn.Module):
 def test_heads_in_a_list_may_be_narrower_than_a_part_of_the_tokens():
     verdict = verdict_of(NARROW)
     assert (errors(verdict), verdict.checks["output"].detail) == ([], "output_right")
+
+
+@pytest.mark.parametrize(
+    ("masked", "status", "detail"),
+    [
+        ("scores.masked_fill(mask == 0, -1e9)", "pass", "mask_keeps"),
+        ("scores + (1 - 1.0 * mask) * -1e9", "pass", "mask_keeps"),
+        ("scores + mask", "pass", "mask_keeps"),  # Of numbers that are added.
+        ("scores * mask", "fail", "mask_leaks"),
+        ("scores.masked_fill(mask.mT == 0, -1e9)", "fail", "mask_leaks"),
+        ("scores", "fail", "mask_leaks"),
+    ],
+)
+def test_the_laws_of_a_mask_are_looked_at_where_nothing_else_is_understood(masked, status, detail):
+    text = attention(masked).replace("return self.to_out(merged)", "return self.to_out(merged.tanh())")
+    verdict = verdict_of(text)
+    assert (verdict.checks["output"].status, errors(verdict)) == ("not_checked", [])
+    assert (verdict.checks["mask"].status, verdict.checks["mask"].detail) == (status, detail)

@@ -12,6 +12,7 @@ from clearhead.checking.align import Record, Records
 from clearhead.checking.attention_diagnosis.answer import STEPS, AttentionAnswer, Reading, Values, masked
 from clearhead.checking.attention_diagnosis.fills import ENOUGH, accuse_infinity, fill_of
 from clearhead.checking.attention_diagnosis.forms import any_same
+from clearhead.checking.attention_diagnosis.laws import is_mask, judge_by_laws
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN, Meaning, meaning_of
 from clearhead.checking.attention_diagnosis.orders import reordered_mistakes
 from clearhead.checking.attention_diagnosis.places import (
@@ -63,7 +64,7 @@ def judge_masks(answer: AttentionAnswer, reading: Reading | None, verdict: Verdi
     """Say how each mask stands: it is right if it is in one of the forms that the code takes."""
     for name in answer.mask_names:
         if reading is None:
-            verdict.check("mask", "not_checked", "not_understood")
+            judge_by_laws(answer, verdict, name)
         else:
             _judge(answer, reading, verdict, name)
 
@@ -151,15 +152,6 @@ def _laid_along_queries(answer: AttentionAnswer, form: str, name: str) -> int:
             if laid.shape == where.shape and len(np.unique(laid == where)) == 1:
                 return record.site.line
     return 0
-
-
-def is_mask(name: str) -> bool:
-    """Whether an argument's name says that it takes a mask; another one may be there for anything.
-
-    >>> [is_mask(name) for name in ("key_padding_mask", "valid_lens", "attn_bias", "마스크", "cache")]
-    [True, True, True, True, False]
-    """
-    return bool(re.search(r"mask|pad|valid|keep|^m$|att(entio)?n_bias|마스크|패딩", name, re.I))
 
 
 def _say_right(

@@ -9,7 +9,8 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Records
 from clearhead.checking.attention_diagnosis.answer import AttentionAnswer, Reading
-from clearhead.checking.attention_diagnosis.masks import Outs, explained_under, id_of, is_mask, under
+from clearhead.checking.attention_diagnosis.laws import is_mask
+from clearhead.checking.attention_diagnosis.masks import Outs, explained_under, id_of, under
 from clearhead.checking.attention_diagnosis.meanings import ALLOWED, HIDDEN
 from clearhead.checking.attention_diagnosis.output import CAUSAL
 from clearhead.checking.attention_diagnosis.places import TRIANGLE, mask_line, placed

@@ -4,6 +4,7 @@ Runs inside the sandbox.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ class Observing:
                 self._observe("cross", seed)
             for name in self.subject.mask_arguments:
                 self._masked(seed, name)
+                if seed == probes.SEEDS[0]:
+                    self._hide_first(name)
             self._masked_by_all(seed)
         for other in self.subject.flagged(self.plain):
             flag = next(iter(other.flags), "") or next(n for n in other.named if n not in self.subject.named)
@@ -117,6 +120,28 @@ class Observing:
             if added:
                 about = {"part": "observed", "kind": "added", "seed": seed, "form": form, "values": "added"}
                 self.send({**about, "argument": name, "out": []}, {"out0": added[0]})
+
+    def _hide_first(self, name: str) -> None:
+        """What comes of each form of a mask that hides nothing, or the first token, which then is another."""
+        seed, axis = probes.SEEDS[0], 1 if self.subject.tokens_first else 0
+        given = self.subject.given("self", seed)
+        other = {role: x.clone() for role, x in given.items()}
+        for x in other.values():
+            x.select(1 - axis, 0).add_(1)
+        open_ = np.ones((self.subject.sizes["B"], *[self.subject.sizes["T"]] * 2), bool)
+        closed = open_.copy()
+        closed[..., 0] = False
+        ways = itertools.product(FORMS, ("bool", "int", "added"), (False, True))
+        for form, values, hides in ways:
+            if form != LENGTHS and not (hides and values == "added"):
+                arrays = {}
+                with contextlib.suppress(Exception):
+                    for key, allowed, tokens in (
+                        ("open", open_, given), ("before", closed, given), ("after", closed, other)
+                    ):  # fmt: skip
+                        masks = {name: self.subject.mask(allowed != hides, form, values)}
+                        arrays[key] = self._outs(self.subject.ready(self.plain, seed), tokens, masks)[0]
+                    self.send({"part": "hidden", "argument": name}, arrays)
 
     def _values_taken(self, seed: int, name: str, allowed: Any, form: str) -> str:
         """The kind of values that a mask must have in a form; nothing where none is taken."""
