@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from renaming import renamed
 from test_checking import errors, verdict_of
 
 
@@ -810,6 +811,8 @@ def test_an_output_projection_that_fits_only_one_length_of_a_head_is_a_crash():
     verdict = verdict_of(OWN_LENGTH.replace("nn.Linear(inner, dim)", "nn.Linear(dim, dim)"))
     (finding,) = verdict.findings
     assert (finding.id, finding.line, finding.values["uneven"]) == ("crash", 16, True)
+
+
 BESIDE = """
 import torch
 from torch import nn
@@ -1099,3 +1102,27 @@ def test_the_laws_of_a_mask_are_looked_at_where_nothing_else_is_understood(maske
     verdict = verdict_of(text)
     assert (verdict.checks["output"].status, errors(verdict)) == ("not_checked", [])
     assert (verdict.checks["mask"].status, verdict.checks["mask"].detail) == (status, detail)
+
+
+APART = """
+import torch
+
+def cut(t, n):
+    return t.view(t.shape[0], t.shape[1], n, t.shape[-1] // n).transpose(1, 2)
+
+def multi_head_attention(x, Wq, Wk, Wv, Wo, b, heads, mask=None):
+    q, k, v = cut(x @ Wq, heads), cut(x @ Wk, heads), cut(x @ Wv, heads)
+    s = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
+    s = s if mask is None else s.masked_fill(mask == 0, -1e9)
+    return (s.softmax(-1) @ v).transpose(1, 2).flatten(2) @ Wo + b
+"""
+
+
+ONE_BY_ONE = ", ".join(f"split(x @ params.{name}, params.num_heads)" for name in ("wq", "wk", "wv"))
+
+
+@pytest.mark.parametrize("text", [APART, re.sub(r"\(split.*\)\)", ONE_BY_ONE, HELD)])
+def test_functions_whose_names_tell_nothing_are_known_by_what_they_do_with_arguments(text):
+    assert errors(verdict_of(renamed(text))) == []
+    assert verdict_of(renamed(text)).checks["output"].status == "pass"
+    assert errors(verdict_of(renamed(text.replace("q.shape[-1]", "x.shape[-1]")))) == ["scale_by_model_dim"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from clearhead.checking.closure import TopLevel, bases
+from clearhead.checking.handed import handed
 from clearhead.checking.unwritten import is_unwritten
 
 _FEATURES = {
@@ -83,8 +84,7 @@ def choice(top: TopLevel, target: str, only: str) -> Choice:
         return Choice(kind, name, others=_others(top, name, [each[-1] for each in scored]))
     functions = tuple(name for name, node in last.items() if isinstance(node, ast.FunctionDef))
     if target in ("", "attention") and (attending := _attending(top, functions, only)):
-        makers = (name for name in functions if re.search(_MAKES, name, re.I) and name != attending)
-        return Choice("attention", attending, tuple(makers))
+        return Choice("attention", attending, _makers(top, functions, attending))
     if only in ("", *functions) and target in ("", "two-layer") and _is_network(top, functions):
         return Choice("two-layer", "", functions)
     if only in functions:
@@ -165,10 +165,19 @@ def _attending(top: TopLevel, functions: Iterable[str], only: str) -> str:
         given = [part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)]
         has_heads = any(re.search(r"head|^n?h$", argument, re.I) for argument in given) or _counts_heads(body)
         has_weights = any(re.fullmatch(f"{ONE_WEIGHT}|{ALL_WEIGHTS}", each, re.I) for each in given)
+        if handed(node, {}):  # Whatever they are called.
+            has_heads = has_weights = True
         attends = {"product", "transpose"} <= used and whole & {"softmax", "exp"}
         if only in ("", name) and attends and has_heads and has_weights and not {"wide", "norm"} & used:
             found.append((len(body), name))
     return max(found, default=(0, ""))[1]
+
+
+def _makers(top: TopLevel, functions: Sequence[str], attending: str) -> tuple[str, ...]:
+    """The functions that may make the weights: by name, else all that attention does not need."""
+    needed = top.closure([attending])
+    named = [name for name in functions if re.search(_MAKES, name, re.I) and name != attending]
+    return tuple(named or (name for name in functions if top.all[name][-1] not in needed))
 
 
 def _counts_heads(body: Iterable[ast.stmt]) -> bool:

@@ -80,7 +80,8 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
             biases.append((name, places, shape))
     weights.sort(key=lambda weight: weight.places[0])
     for name, places, shape in biases:
-        owner = _owner(name, places, weights)
+        # One alone goes with what stands before it; several go in order.
+        owner = _owner(name, places, weights[::-1] if len(biases) == 1 else weights)
         if role_of(name) == "fused" and len(sharing := _sharing(shape, weights)) == len(_WORDS):
             for third, weight in enumerate(sharing):
                 weight.bias, weight.bias_shape, weight.third = places, shape, third

@@ -3,6 +3,7 @@
 Runs inside the sandbox, where torch is loaded already. It knows no right value.
 """
 
+import ast
 import contextlib
 from typing import Any
 
@@ -17,6 +18,7 @@ from clearhead.checking.attention_run.subject import AttentionSubject
 from clearhead.checking.attention_run.triangles import triangles
 from clearhead.checking.attention_run.understanding import Understanding
 from clearhead.checking.find import Program
+from clearhead.checking.handed import handed
 from clearhead.checking.recorder import Loaded, Recorder
 from clearhead.checking.source import Source
 
@@ -35,7 +37,9 @@ class AttentionRun:
             stand_in(loaded.names, loaded.missing)
             if self._is_function(loaded.names.get(program.name)):
                 makers = [loaded.names[name] for name in program.functions if name in loaded.names]
-                loaded.names[program.name] = as_module(loaded.names[program.name], makers)
+                functions = {node.name: node for node in program.body if isinstance(node, ast.FunctionDef)}
+                used = handed(functions[program.name], functions) if program.name in functions else {}
+                loaded.names[program.name] = as_module(loaded.names[program.name], makers, used)
 
     def _is_function(self, implementation: Any) -> bool:
         return callable(implementation) and not isinstance(implementation, type)

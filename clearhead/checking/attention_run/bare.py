@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 from clearhead.checking.attention_run.arguments import INPUTS, SIZES, constructor_ways
@@ -20,8 +21,10 @@ _SIZES = ("A", "M", "K")
 _BIAS = r"b|b_?[qkvo]\w*|\w+_b|\w*bias\w*"
 
 
-def as_module(function: Any, makers: Sequence[Any]) -> type:
+def as_module(function: Any, makers: Sequence[Any], used: Mapping[str, str] = MappingProxyType({})) -> type:
     """A class whose instances hold the weights, drawn or made by one of `makers`, and call the function.
+
+    `used` are roles of arguments by their uses, for names that tell nothing.
 
     >>> import torch
     >>> made = as_module(lambda x, W_q, b_q, num_heads: x @ W_q + b_q, [])(12, 3)
@@ -29,15 +32,16 @@ def as_module(function: Any, makers: Sequence[Any]) -> type:
     ([('W_q', [12, 12]), ('b_q', [12])], torch.Size([2, 5, 12]))
     """
     torch = sys.modules["torch"]
-    roles = _roles([argument.name for argument in arguments_of(function)])
+    roles = {**used, **_roles([argument.name for argument in arguments_of(function)])}
 
     def begin(self: Any, d_model: int, num_heads: int) -> None:
         torch.nn.Module.__init__(self)
         sizes = {**ATTENTION, "A": num_heads, "M": d_model, "K": d_model // num_heads}
         self.given = {name: sizes[role] for name, role in roles.items() if role in _SIZES}
         for name, role in roles.items():
-            if role == "weight":
-                self.given[name] = _registered(self, name, torch.randn(_shape(name, d_model)))
+            if role in ("weight", "bias"):
+                shape = (d_model,) if role == "bias" else _shape(name, d_model)
+                self.given[name] = _registered(self, name, torch.randn(shape))
             elif role == "weights":
                 self.given[name] = _registered(self, "", _made(makers, sizes))
 
