@@ -1126,3 +1126,28 @@ def test_functions_whose_names_tell_nothing_are_known_by_what_they_do_with_argum
     assert errors(verdict_of(renamed(text))) == []
     assert verdict_of(renamed(text)).checks["output"].status == "pass"
     assert errors(verdict_of(renamed(text.replace("q.shape[-1]", "x.shape[-1]")))) == ["scale_by_model_dim"]
+
+
+SHARED_BIAS = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads):
+        super().__init__()
+        self.heads = heads
+        self.wq, self.wk, self.wv = (nn.Parameter(torch.randn(dim, dim)) for _ in range(3))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x):
+        pairs = zip((self.wq, self.wk, self.wv), self.in_proj_bias.chunk(3))
+        q, k, v = (F.linear(x, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2) for w, b in pairs)
+        weights = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+"""
+
+
+def test_three_projections_share_a_bias_whatever_they_are_called():
+    assert verdict_of(renamed(SHARED_BIAS)).checks["output"].status == "pass"

@@ -82,7 +82,7 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
     for name, places, shape in biases:
         # One alone goes with what stands before it; several go in order.
         owner = _owner(name, places, weights[::-1] if len(biases) == 1 else weights)
-        if role_of(name) == "fused" and len(sharing := _sharing(shape, weights)) == len(_WORDS):
+        if role_of(name) in ("", "fused") and len(sharing := _sharing(shape, weights)) == len(_WORDS):
             for third, weight in enumerate(sharing):
                 weight.bias, weight.bias_shape, weight.third = places, shape, third
         elif owner is not None:
@@ -93,6 +93,9 @@ def weights_of(parameters: Sequence[Row], A: int, M: int) -> list[Weight]:
 def _sharing(shape: tuple[int, ...], weights: Sequence[Weight]) -> list[Weight]:
     """The projections of queries, keys and values that may have a third each of a bias of some shape."""
     by_role = {weight.role: weight for weight in weights if not weight.bias}
+    is_of_one = any(weight.shape[0] == shape[0] for weight in weights)
+    if {*by_role} == {""} and not is_of_one:  # No name tells: the first three.
+        by_role = dict(zip(_WORDS, weights, strict=False))
     found = [by_role[role] for role in _WORDS if role in by_role]
     return [weight for weight in found if len(shape) == 1 and 3 * weight.shape[0] == shape[0]]
 

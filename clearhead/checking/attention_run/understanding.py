@@ -39,7 +39,6 @@ class Understanding:
         self.subject, self.loaded = subject, loaded
         self.crash: dict[str, Any] = {}
         self.uneven: dict[str, Any] = {}  # a crash where the heads together are no token's length
-        self.used: dict[str, str] = {}  # roles of the constructor's arguments by their uses
         self.fixed = False  # whether the code may fix sizes that names do not speak of
 
     def reached(self) -> bool:
@@ -47,7 +46,7 @@ class Understanding:
         allowance = Allowance(SECONDS)
         arguments = self.subject.arguments(self.loaded)
         constants = constants_of(self.loaded.source.tree)
-        used = self.used = roles_by_use(self._constructor())
+        used = roles_by_use(self._constructor())
         for self.fixed in (False, True):
             ways = constructor_ways(
                 arguments, self.subject.sizes, constants, lambda: bool(self.crash.get("sure")), used
@@ -115,8 +114,7 @@ class Understanding:
         """Whether names alone say what the constructor wants."""
         settings = [value for value in named.values() if isinstance(value, Settings)]
         required = [a for a in self.subject.arguments(self.loaded) if a.required]
-        told = all(role_of(a.name, SIZES) or self.used.get(a.name) for a in required)
-        return told and not any(each.asked for each in settings)
+        return all(role_of(a.name, SIZES) for a in required) and not any(each.asked for each in settings)
 
     def _crashed(self, error: BaseException, named: dict[str, Any], module: Any = None) -> None:
         """Keep the first message, or the first one with a line; it is sure where the call was by name."""
