@@ -1151,3 +1151,81 @@ class Attention(nn.Module):
 
 def test_three_projections_share_a_bias_whatever_they_are_called():
     assert verdict_of(renamed(SHARED_BIAS)).checks["output"].status == "pass"
+
+
+SINGLE = """
+import torch
+from torch import nn
+
+class Head(nn.Module):
+    \"\"\"One head of self-attention.\"\"\"
+
+    def __init__(self, dim, head_size):
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(dim, head_size, bias=False) for _ in range(3))
+
+    def forward(self, x, mask):
+        scores = self.query(x) @ self.key(x).transpose(-2, -1) / self.key.out_features**0.5
+        return scores.masked_fill(mask == 0, -1e9).softmax(-1) @ self.value(x)
+"""
+
+
+@pytest.mark.parametrize("size", ["head_size", "dim"])
+def test_one_head_may_be_called_one(size):
+    text = SINGLE.replace("dim, head_size", f"dim{', head_size' * (size != 'dim')}").replace(
+        "nn.Linear(dim,", f"nn.Linear(dim, {size}," if size == "dim" else "nn.Linear(dim,"
+    )
+    assert errors(verdict_of(text)) == []
+    assert verdict_of(text).checks["output"].status == "pass"
+    assert errors(verdict_of(text.replace(" / self.key.out_features**0.5", ""))) == ["scale_missing"]
+
+
+TAKEN_APART = [
+    (
+        "self, query, key, value, mask=None):",
+        "self, inputs):\n        query, key, value, mask = inputs['query'], inputs['key'], inputs['value'], inputs.get('mask')",
+    ),
+]
+
+
+def test_inputs_may_come_in_one_dictionary():
+    verdict = verdict_of(own(*TAKEN_APART))
+    assert errors(verdict) == []
+    assert [verdict.checks[name].status for name in ("output", "mask")] == ["pass", "pass"]
+    swapped = own(
+        *TAKEN_APART, ("self.k_proj(key), self.v_proj(value)", "self.k_proj(value), self.v_proj(key)")
+    )
+    assert errors(verdict_of(swapped)) == ["key_value_swapped"]
+
+
+def test_a_tuple_of_inputs_that_is_not_understood_is_no_crash():
+    packed = (
+        "self, query, key, value, mask=None):",
+        "self, inputs):\n        query, key, value, mask = inputs",
+    )
+    assert errors(verdict_of(own(packed))) == []
+
+
+def test_lazy_layers_are_layers():
+    lazy = own(*((f"self.{role}_proj = nn.Linear(d_model, d_model)", f"self.{role}_proj = nn.LazyLinear(d_model)")
+                 for role in ("q", "k", "v", "out")))  # fmt: skip
+    assert verdict_of(lazy).checks["output"].status == "pass"
+
+
+def test_a_scale_that_is_off_by_default_is_turned_on():
+    off = ("self, d_model, num_heads):", "self, d_model, num_heads, scale=False):")
+    root = own(off, ("/ math.sqrt(self.d)", "/ (math.sqrt(self.d) if scale else 1)"))
+    kept = root.replace("super().__init__()", "super().__init__()\n        self.scale = scale")
+    assert errors(verdict_of(kept.replace("if scale", "if self.scale"))) == []
+    assert errors(verdict_of(kept.replace("math.sqrt(self.d) if scale", "self.d if self.scale"))) == [
+        "scale_without_root"
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", ["마스크는 1이 가려지는 위치(패딩), 0이 보이는 위치입니다.", "1은 가린다, 0은 본다"]
+)
+def test_what_one_in_a_mask_means_may_be_said_in_korean(said):
+    hides = attention("scores.masked_fill(mask == 1, -1e9)", f"# {said}")
+    assert errors(verdict_of(hides)) == []
+    assert errors(verdict_of(hides.replace("mask == 1", "mask == 0"))) == ["mask_inverted"]

@@ -26,6 +26,9 @@ Parts = list[tuple[Any, Any]]
 Values = dict[str, Any]
 
 
+_SEVERAL = r"heads|n_?head\b|num_?head"
+
+
 @dataclass
 class Reading:
     """How an attention is read: its parameters, whether it is causal, and what explains its output."""
@@ -117,16 +120,14 @@ class AttentionAnswer(Answer):
         if counts and any(width % counts[0] == 0 for width in {*widths, self.sizes["M"]}):
             self.sizes["A"] = counts[0]
         elif threes and not counts and self._has_one_head():
-            self.sizes.update(A=1, K=self.sizes["M"])
+            self.sizes.update(A=1, K=min(widths))
 
     def _has_one_head(self) -> bool:
-        """Whether nothing speaks of heads: no word, no narrow projection, no scores made twice."""
-        T, M = self.sizes["T"], self.sizes["M"]
+        """Whether nothing speaks of several heads: no number of them, no scores made twice."""
+        T = self.sizes["T"]
         sites = [record.site for record in self.records().all if record.value.shape[1:] == (T, T)]
-        matrices = [shape for _, shape, *_ in self.understood["parameters"] if len(shape) == 2]
         is_once = len({*map(astuple, sites)}) == len(sites)
-        is_wide = all(set(shape) == {M} for shape in matrices)
-        return is_once and is_wide and not re.search("head", self.lines.text, re.I)
+        return is_once and not re.search(_SEVERAL, "\n".join(self.lines.own), re.I)
 
     @property
     def mask_names(self) -> list[str]:

@@ -95,7 +95,7 @@ def _separate(order: Sequence[Weight], out: Weight | None, A: int, M: int, named
     )
     roles = {role: weight.name for role, weight in projections.items()} | {"o": out.name if out else ""}
     rows = max(len(weight.places) * int(np.prod(weight.shape)) for weight in order) // M
-    K = rows // A if rows > M // A else M // A  # unless each of them serves all heads
+    K = rows // A if rows > M // A or A == 1 else M // A  # unless each of them serves all heads
     for turned, turned_out, strided in ways:
         values: list[Arrays] = []
         shared = ""

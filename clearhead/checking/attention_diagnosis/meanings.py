@@ -9,12 +9,12 @@ from clearhead.checking.source_lines import SourceLines
 HIDDEN, ALLOWED = "hidden", "allowed"
 # What is said to be so where the mask is true: up to the end of a clause. "If true" speaks of a switch.
 _WHERE_TRUE = (
-    r"(?<!if )\b(?:true|nonzero|1s?|one (?=is|means))(?:\b|(?=인|이면|일))(?![.)\]])([^.,;\n]{2,50})"
+    r"(?<!if )\b(?:true|nonzero|1s?|one (?=is|means))(?:\b|(?=[인이일은는]))(?![.)\]])([^.,;\n]{2,50})"
 )
 _IS_TRUE = (
     r"([^.,;\n(]{3,60}|\([^)]*\)[^.,;\n]{0,20})(?:\b(?:is|are|by|with)|[이가은는])\s+(?:one|true|1s?)\b"
 )
-_HIDES = r"ignor|mask(ed|ing)|hid|block|\bpad|fill|future|가려|가리|무시|막|패딩|마스킹|屏蔽|掩|遮"
+_HIDES = r"ignor|mask(ed|ing)|hid|block|\bpad|fill|future|가려|가리|무시|막|패딩|마스킹|가린|屏蔽|掩|遮"
 _SHOWS = (
     r"attend|allow|\bsee\b|seen|looked at|takes? part|keep|kept|visible|real|word|valid|exist"
     r"|보[는이지]|볼|참고|허용|可见|保留"
@@ -79,6 +79,8 @@ def _made(text: str) -> str:
     upper, lower = (re.search(rf"\b{word}\b", text) for word in ("triu", "tril"))
     turned = upper and re.search(r"== *0\b|~|1 *- ", text)  # What comes after is cut out, and the rest kept.
     if upper and not lower and not turned:
+        return HIDDEN
+    if lower and re.search(r"\b1(\.0?)? *- *[\w.]*tril\b", text):
         return HIDDEN
     if lower or turned:
         return ALLOWED

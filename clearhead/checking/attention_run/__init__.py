@@ -10,6 +10,7 @@ from typing import Any
 from clearhead.checking.attention_run.bare import as_module
 from clearhead.checking.attention_run.dropped import filled_in_vain, left_out, thrown_away
 from clearhead.checking.attention_run.observing import Observing, Send
+from clearhead.checking.attention_run.packed import take_apart
 from clearhead.checking.attention_run.parameters import norms_of, repeated
 from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
@@ -40,6 +41,8 @@ class AttentionRun:
                 functions = {node.name: node for node in program.body if isinstance(node, ast.FunctionDef)}
                 used = handed(functions[program.name], functions) if program.name in functions else {}
                 loaded.names[program.name] = as_module(loaded.names[program.name], makers, used)
+            elif isinstance(loaded.names.get(program.name), type):
+                take_apart(loaded.names[program.name], source.tree)
 
     def _is_function(self, implementation: Any) -> bool:
         return callable(implementation) and not isinstance(implementation, type)

@@ -39,6 +39,7 @@ INPUTS = [
     ("x", r"x\w*|inputs?|hidden_?states?|emb\w*|tokens?|src|seq\w*|h|data|input_tensor|features?|t|inp"),
 ]  # fmt: skip
 CAUSAL = r"causal|mask|future|autoregressive|decoder|unidirectional"
+SCALES = r"((use|do|is|with)_)?scal(e|ed|ing)(_\w+)?"  # off by default: whoever uses it turns it on
 LENGTHS = ("A", "M", "K", "T")
 GUESSES: dict[int, list[tuple[str, ...]]] = {
     1: [("x",)],
@@ -76,6 +77,7 @@ def constructor_ways(
     values = {**chosen, "config": settings}
     roles = {name: role or used.get(name, "") for name, role in _roles(arguments).items()}
     known = {a.name: values[roles[a.name]] for a in arguments if _is_given(a, roles[a.name])}
+    known |= {a.name: True for a in arguments if a.default is False and re.fullmatch(SCALES, a.name)}
     required = [a.name for a in arguments if a.required]
     unknown = [name for name in required if name not in known]
     if not unknown and {"A", "M", "K"} <= {roles[name] for name in known}:

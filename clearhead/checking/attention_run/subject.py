@@ -57,6 +57,8 @@ class AttentionSubject:
     def flagged(self, loaded: Loaded) -> Iterator["AttentionSubject"]:
         """The same with something turned on that is off: at construction, or in each call."""
         for name in flags_of(self.arguments(loaded)):
+            if name in self.named:
+                continue
             other = copy.copy(self)
             other.named = {**self.named, name: True}
             yield other
@@ -75,7 +77,10 @@ class AttentionSubject:
         """A module in double precision, as it is in use, and with its norms set aside."""
         seed_all()
         with quiet():
-            module = loaded.names[self.name](**self.named).double().eval()
+            module = loaded.names[self.name](**self.named)
+            for lazy in [part for part in module.modules() if isinstance(part, self.torch.nn.LazyLinear)]:
+                lazy(self.torch.zeros(1, self.sizes["M"]))
+            module = module.double().eval()
             for norm in norms_of(module).values():
                 norm.forward = lambda value: value
             for parameter in self.parameters(module):
@@ -146,7 +151,8 @@ class AttentionSubject:
         seed_all()
         with quiet(), self._without_dropout():
             try:
-                return module(**named)
+                if self.open_mask is None or masks:  # Else it is known to want one.
+                    return module(**named)
             except Exception as error:
                 if masks or not self.mask_arguments:
                     raise
@@ -161,7 +167,8 @@ class AttentionSubject:
         for way in [self.open_mask] if self.open_mask else ways:
             with contextlib.suppress(Exception):
                 out = module(**named | dict.fromkeys(self.mask_arguments, self._hiding_nothing(*way)))
-                if not any(self._is_blind(made) for made in self.outputs(out)[:1]):
+                outputs = self.outputs(out)
+                if outputs and not self._is_blind(outputs[0]):
                     self.open_mask = way
                     return out
         raise ValueError("no mask is taken that hides nothing")

@@ -133,7 +133,8 @@ class Understanding:
         if isinstance(error, AssertionError) or re.search(_OURS, message) or self.loaded.missing:
             return True
         line = self.loaded.source.line(line_of(error, self.loaded.source.name))
-        if re.match(r"raise\b", line) or ("to unpack" in message and re.search(r"shape|size\(", line)):
+        is_taken_apart = "to unpack" in message and re.search(r"shape|size\(|= *\w+$", line)
+        if re.match(r"raise\b", line) or is_taken_apart:
             return True
         if module is None:
             return False
