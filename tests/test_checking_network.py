@@ -1598,6 +1598,12 @@ def test_a_penalty_that_one_gradient_lacks_is_told_at_that_gradient():
     found = verdict_of(lacks).findings
     assert [(f.id, f.values["names"]) for f in found] == [("regularisation_gradient", "dW1")]
     assert 'g["Wh"]' in lacks.split("\n")[found[0].line - 1]
+    split = WITH_LOSS.replace("-np.mean(", penalty).replace(
+        '{"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2,',
+        '{"dw": X.T @ d1,\n"b1": d1.sum(0),\n"du": self.h.T @ d2 + 0.1 * self.W2,  # decay\n',
+    )
+    line = next(f.line for f in verdict_of(split).findings if f.id == "regularisation_gradient")
+    assert '"dw"' in split.split("\n")[line - 1]
 
 
 TRAINER = """
