@@ -1598,6 +1598,12 @@ def test_a_penalty_that_one_gradient_lacks_is_told_at_that_gradient():
     found = verdict_of(lacks).findings
     assert [(f.id, f.values["names"]) for f in found] == [("regularisation_gradient", "dW1")]
     assert 'g["Wh"]' in lacks.split("\n")[found[0].line - 1]
+    split = WITH_LOSS.replace("-np.mean(", penalty).replace(
+        '{"W1": X.T @ d1, "b1": d1.sum(0), "W2": self.h.T @ d2,',
+        '{"dw": X.T @ d1,\n"b1": d1.sum(0),\n"du": self.h.T @ d2 + 0.1 * self.W2,  # decay\n',
+    )
+    line = next(f.line for f in verdict_of(split).findings if f.id == "regularisation_gradient")
+    assert '"dw"' in split.split("\n")[line - 1]
 
 
 TRAINER = """
@@ -1674,3 +1680,17 @@ def test_weights_may_be_frozen_and_have_the_bias_in_them_and_be_applied(bias):
     assert errors(verdict_of(text)) == []
     assert verdict_of(text).checks["backward"].status == "pass"
     assert errors(verdict_of(text.replace(" * h * (1 - h)", ""))) == ["slope_forgotten"]
+
+
+def test_a_step_in_the_place_of_a_parameter_is_no_step_up():
+    text = WITH_STEPS.replace("getattr(self, name) - lr * grads[name])", "lr * grads[name])")
+    found = [f for f in verdict_of(text).findings if f.severity == "error"]
+    assert [(f.id, f.values["names"]) for f in found] == [("update_replaces", "W1, b1, W2 and b2")]
+    assert "setattr" in text.split("\n")[found[0].line - 1]
+
+
+def test_labels_inside_of_the_logarithm_are_another_loss():
+    text = WITH_LOSS.replace("Y * np.log(self.forward(X) + 1e-12)", "self.forward(X) * np.log(Y + 1e-9)")
+    found = verdict_of(text).findings
+    assert [f.id for f in found] == ["loss_not_the_one_differentiated"]
+    assert "np.log" in text.split("\n")[found[0].line - 1]

@@ -449,3 +449,45 @@ def test_a_loop_at_the_top_level_is_checked_beside_a_class(wrong, mistake):
     found = [(f.id, f.line) for f in verdict_of(text).findings]
     line = text.split("\n").index(f"    {wrong}") + 1
     assert found == ([(mistake, line)] if mistake else [])
+
+
+FUNCTIONS = """import numpy as np
+
+def init(n_in, n_hid, n_out):
+    W1, W2 = np.random.randn(n_in, n_hid) / np.sqrt(n_in), np.random.randn(n_hid, n_out) / np.sqrt(n_hid)
+    return {"W1": W1, "b1": np.zeros(n_hid), "W2": W2, "b2": np.zeros(n_out)}
+
+def forward(params, X):
+    h = 1 / (1 + np.exp(-(X @ params["W1"] + params["b1"])))
+    e = np.exp(h @ params["W2"] + params["b2"] - (h @ params["W2"] + params["b2"]).max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True), h
+
+def backward(params, X, Y, P, h):
+    d2 = (P - Y) / len(X)
+    d1 = d2 @ params["W2"].T * h * (1 - h)
+    return {"w2": h.T @ d2, "b2": d2.sum(0), "W1": X.T @ d1, "b1": d1.sum(0)}
+
+def sgd(params, grads, lr):
+    for k in params:
+        params[k] = params[k] - lr * grads[k]
+    return params
+
+X, Y = np.random.randn(30, 6), np.eye(3)[np.arange(30) % 3]
+params = init(6, 5, 3)
+for i in range(50):
+    P, h = forward(params, X)
+    params = sgd(params, backward(params, X, Y, P, h), 0.5)
+"""
+
+
+def test_a_key_that_gradients_do_not_have_is_told_where_a_script_asks_for_it():
+    assert errors(verdict_of(FUNCTIONS.replace('"w2"', '"W2"'))) == []
+    findings = [f for f in verdict_of(FUNCTIONS).findings if f.severity == "error"]
+    assert [(f.id, f.line) for f in findings] == [("crash", 19)]
+
+
+def test_a_bias_that_moves_by_rounding_alone_never_moves():
+    verdict = verdict_of(
+        SCRIPT.replace("b1 -= rate * dz1.sum(axis=0)", "db1 = dz1.sum(axis=0); b1 -= rate * p.sum()")
+    )
+    assert errors(verdict) == ["parameter_never_updated"]

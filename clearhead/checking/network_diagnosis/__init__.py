@@ -41,6 +41,7 @@ def diagnose_network(parts: Sequence[tuple[Any, Any]], verdict: Verdict) -> None
     if "backward" not in verdict.checks:
         _diagnose_whole(parts, verdict, is_made="initial" in answer.parts)
     elif not {"step", "train"} & {*answer.functions}:
+        say_fallen(answer, verdict)
         _diagnose_script(parts, verdict, answer.shapes)
     else:
         _diagnose_beside(parts, verdict, answer)

@@ -35,13 +35,19 @@ from clearhead.checking.network_diagnosis.gradients import (
 )  # fmt: skip
 from clearhead.checking.network_diagnosis.penalty import penalty_finding
 from clearhead.checking.network_diagnosis.places import at, made_at, placed
-from clearhead.checking.network_diagnosis.updates import Made, judge_frozen, judge_update, update_site
+from clearhead.checking.network_diagnosis.updates import (
+    Made,
+    judge_frozen,
+    judge_replaced,
+    judge_update,
+    update_site,
+)
 from clearhead.checking.search import Explanation, with_value
 
 REACH = {
     "dz2": "W1 b1 W2 b2", "dW2": "W2", "db2": "b2", "dh": "W1 b1", "dz1": "W1 b1", "dW1": "W1", "db1": "b1",
 }  # fmt: skip
-OF_UPDATES = ("update_ascends", "parameter_never_updated", "gradient_averaged_twice")
+OF_UPDATES = ("update_ascends", "update_replaces", "parameter_never_updated", "gradient_averaged_twice")
 _OF_A_SLOPE = (
     "slope_forgotten",
     "slope_of_activated_value",
@@ -171,8 +177,10 @@ class _Judge:
             verdict.add("backward", self._unknown(role))
         made = Made(self.kind, self.kinds, self.explanation, self.by_return, self.by_move)
         frozen = [role for role in made.frozen() if role not in self.misshapen]
+        replaced = made.replaced(answer)
         if self.by_move or not as_its_loss:
-            judge_factors(answer, verdict, made, {*lost, *frozen, *self.misshapen})
+            judge_factors(answer, verdict, made, {*lost, *frozen, *replaced, *self.misshapen})
+        judge_replaced(answer, verdict, made, replaced)
         judge_frozen(answer, verdict, made, frozen)
         self._sum_up()
         judge_update(answer, verdict, made)

@@ -17,7 +17,7 @@ CHECKS = {
 }  # fmt: skip
 NAMES = {
     "forward": "forw|feed|predict", "loss": "loss|cost|entropy", "backward": "back|grad",
-    "step": "step|update", "train": "train|fit", "accuracy": "acc|eval|score",
+    "step": "step|update|sgd|descen|optimi", "train": "train|fit", "accuracy": "acc|eval|score",
 }  # fmt: skip
 # What makes later functions fail, so that nothing more is said of those.
 EXPLAIN = frozenset(
@@ -28,7 +28,8 @@ OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_b
 CLOSE = 0.8  # how near a name comes to the one that is meant
 _MAKES = r"init|param|weight|model|net|build|create|make"
 _CALLED_WRONGLY = (
-    r"has no attribute|positional argument|unexpected keyword|be broadcast|not aligned|core dimension"
+    r"^KeyError|has no attribute|positional argument|unexpected keyword"
+    r"|be broadcast|not aligned|core dimension"
 )
 _FORM = r"indices|integer|Stub|iterable|unpack"  # labels in another form than was tried
 
@@ -77,7 +78,9 @@ def say_fallen(answer: NetworkAnswer, verdict: Verdict) -> None:
     """A loop at the top level that does not call what is there as it is to be called."""
     fallen, _ = answer.part("fallen")
     if fallen and re.search(_CALLED_WRONGLY, fallen["message"]) and not EXPLAIN & {*verdict.ids()}:
-        verdict.add("train", _crash(answer, int(fallen["call"]), fallen["message"], "training"))
+        # A key is missed where it is asked for; of what is handed over wrongly the call tells.
+        line = fallen["line" if fallen["message"].startswith("KeyError") else "call"]
+        verdict.add("train", _crash(answer, int(line), fallen["message"], "training"))
 
 
 def fits_only_where_sizes_are_alike(answer: NetworkAnswer) -> bool:

@@ -1,5 +1,6 @@
 """A network's loss: whether it is the mean cross-entropy, or a known mistake."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from clearhead.docstrings import Step
 from clearhead.mistakes import Mistake
 
 LOOSE = 1e-5  # for a loss, whose logarithm may be guarded by a small number
+LEAST_LOGARITHM = 5.0  # of a small number, less its sign
 Call = tuple[list[float], list[Values]]  # the losses of each probe, and what they were made from
 
 
@@ -37,8 +39,31 @@ def judge_loss(answer: NetworkAnswer, reading: Reading, verdict: Verdict) -> Non
             if may_be and _fits(mistake.step, numbers, inputs):
                 verdict.add("compute_loss", _finding(answer, mistake, kind, numbers[0], inputs[0]))
                 return
+    for numbers, inputs in calls if kind == "loss" else ():
+        if _takes_logarithm_of_labels(numbers, inputs):
+            finding = Finding("loss_not_the_one_differentiated", "loss", line=_log_line(answer))
+            finding.yours = "loss = -mean_N(Σ_C(y ⊙ log(Y)))"
+            finding.expected = f"loss = {answer.right['loss'].formula}"
+            verdict.add("compute_loss", finding)
+            return
     if kind == "loss":
         verdict.check("compute_loss", "not_checked", "not_understood")
+
+
+def _takes_logarithm_of_labels(numbers: Sequence[float], inputs: Sequence[Values]) -> bool:
+    """Whether probabilities and labels are exchanged, with a small number added to the labels.
+
+    What remains is the share that is not given to the own class, times that number's logarithm.
+    """
+    missed = [float((values["y"] * (1 - values["Y"])).sum(axis=1).mean()) for values in inputs]
+    one, other = (number / share for number, share in zip(numbers, missed, strict=True))
+    return bool(LEAST_LOGARITHM < one < np.inf and abs(one / other - 1) < LOOSE)
+
+
+def _log_line(answer: NetworkAnswer) -> int:
+    """Where the loss takes a logarithm."""
+    begin = answer.line_of("loss")
+    return next((n for n, text in answer.lines.body(begin) if re.search(r"\blog\w*\(", text)), begin)
 
 
 def _calls(answer: NetworkAnswer, reading: Reading, kind: str) -> list[Call]:

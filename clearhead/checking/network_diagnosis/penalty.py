@@ -20,6 +20,7 @@ from clearhead.checking.network_diagnosis.gradients import (
 )
 
 _STRENGTH = r"reg|lambd|lamb?da|l2|decay|alpha"
+_PRODUCT = r"@|\b(dot|matmul|einsum)\("
 _NOT_A_GRADIENT = r"def |loss|cost"
 _GRADIENT = r"grad|^d_?[A-Zw]|delta"
 NEAR = 1e-5  # how near strengths of a penalty come that are told from a loss
@@ -162,4 +163,6 @@ def _line(answer: NetworkAnswer, gradient: Any, role: str) -> int:
     if match is not None and added and not own and target not in ("", "return"):
         named = [number for number, text in added if target in text.replace('"', "'")]
         return next(iter(named), match.record.site.line)  # Else it is added to others.
+    if match is not None and added and not own and all(re.search(_PRODUCT, text) for _, text in added):
+        return match.record.site.line  # It is added where others are made.
     return next(iter(own or [number for number, _ in added]), match.record.site.line if match else begin)

@@ -7,7 +7,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Match, Site
 from clearhead.checking.findings import Finding, Verdict
-from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer, Reading, any_of
 from clearhead.checking.network_diagnosis.gradients import right_gradients
 from clearhead.checking.network_diagnosis.places import at
 from clearhead.docstrings import Step
@@ -55,8 +55,8 @@ def _never_moved(answer: NetworkAnswer, size: int) -> Site | None:
         for r in answer.records("once").all
         if r.value.dtype.kind == "f" and r.squeezed.shape == (size,) and r.site.target not in ("", "return")
     ]
-    zeros = [record for record in named if not record.value.any()]
-    moved = {record.site.target for record in named if record.value.any()}
+    zeros = [record for record in named if not any_of(record.value)]
+    moved = {record.site.target for record in named if any_of(record.value)}
     return next((record.site for record in zeros if record.site.target not in moved), None)
 
 

@@ -35,6 +35,27 @@ class Made:
         moved = self.by_move[0] if self.by_move else {}
         return [r for r in ROLES if r in moved and not any_of(moved[r]) and any_of(known[f"d{r}"])]
 
+    def replaced(self, answer: NetworkAnswer) -> list[str]:
+        """The parameters that are a multiple of their gradient after the update, and were none before it."""
+        known, before = self.explanation.values[0], answer.values[0]
+        moved = self.by_move[0] if self.by_move else {}
+
+        def is_step(role: str, value: Any) -> bool:
+            return not any_of(value) or ratio(value, known[f"d{role}"]) is not None
+
+        steps = {role: step for role, step in moved.items() if any_of(step) and any_of(known[f"d{role}"])}
+        after = {role: before[role] - answer.rate * step for role, step in steps.items()}
+        return [role for role in after if is_step(role, after[role]) and not is_step(role, before[role])]
+
+
+def judge_replaced(answer: NetworkAnswer, verdict: Verdict, made: Made, replaced: Sequence[str]) -> None:
+    """Say in whose place the update puts a step."""
+    if replaced:
+        line = update_line(answer, made, replaced)
+        finding = Finding("update_replaces", replaced[0], line=line, variable=answer.path(replaced[0]))
+        finding.values = {"names": listed(replaced), "name": replaced[0]}
+        verdict.add(made.update, finding)
+
 
 def judge_frozen(answer: NetworkAnswer, verdict: Verdict, made: Made, frozen: Sequence[str]) -> None:
     """Say which parameters are never updated, where the forward pass runs at all."""
@@ -64,7 +85,7 @@ def judge_update(answer: NetworkAnswer, verdict: Verdict, made: Made) -> None:
             finding.values = {"names": listed(steps)}
             verdict.add(made.update, finding)
         verdict.check(made.update, "not_checked", "not_understood")
-    elif not {"update_ascends", "parameter_never_updated"} & {*verdict.ids()}:
+    elif not {"update_ascends", "update_replaces", "parameter_never_updated"} & {*verdict.ids()}:
         verdict.check(made.update, "pass", "update_right")
 
 

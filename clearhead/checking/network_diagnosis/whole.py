@@ -15,7 +15,7 @@ import numpy as np
 from clearhead.checking import probes
 from clearhead.checking.align import Array, Record, Records, laid, norm
 from clearhead.checking.findings import first, grouped
-from clearhead.checking.network_diagnosis.answer import NetworkAnswer
+from clearhead.checking.network_diagnosis.answer import NetworkAnswer, any_of
 from clearhead.checking.network_diagnosis.rows import Rows
 from clearhead.checking.network_diagnosis.training import seen_rows
 
@@ -157,7 +157,7 @@ def _update(data: Mapping[str, Any], arrays: Mapping[str, Any], roles: Collectio
     if not versions:
         return None
     biases = [
-        role for role in ("b1", "b2") if role in roles or any(np.any(v.parameters[role]) for v in versions)
+        role for role in ("b1", "b2") if role in roles or any(any_of(v.parameters[role]) for v in versions)
     ]
     versions = [_with(each, biases) for each in versions]
     start, before = versions[0], versions[min(1, max(len(versions) - 2, 0))]

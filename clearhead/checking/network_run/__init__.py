@@ -79,6 +79,8 @@ class NetworkRun:
         loaded = sorted(self.makers & sys.modules.keys() - self.before)
         self.send({"part": "end", "missed": sorted(Stub.touched), "loaded": loaded}, {})
         if not network.making.whole and not self._is_plain(network):
-            train_whole(network.learner, network, self.send)
+            trial = train_whole(network.learner, network, self.send)
+            if trial is None and network.learner.fallen:
+                self.send({"part": "fallen", **network.learner.fallen}, {})
         elif not network.making.whole and Script(self.learner.source, self.learner.modules).loops:
             train_beside(network.learner, self.send)
