@@ -1229,3 +1229,51 @@ def test_what_one_in_a_mask_means_may_be_said_in_korean(said):
     hides = attention("scores.masked_fill(mask == 1, -1e9)", f"# {said}")
     assert errors(verdict_of(hides)) == []
     assert errors(verdict_of(hides.replace("mask == 1", "mask == 0"))) == ["mask_inverted"]
+
+
+@pytest.mark.parametrize("arguments", ["d, n", "n, d", "N, d", "d, t", "d, p"])
+def test_the_number_of_heads_may_be_called_by_a_letter(arguments):
+    width, heads = sorted(arguments.split(", "), key=lambda name: name != "d")
+    text = own(("self, d_model, num_heads", f"self, {arguments}"))
+    text = text.replace("num_heads", heads).replace("d_model", width)
+    assert verdict_of(text).checks["output"].status == "pass"
+    assert errors(verdict_of(text.replace("/ math.sqrt(self.d)", ""))) == ["scale_missing"]
+
+
+@pytest.mark.parametrize("called", ["forward", "__call__"])
+@pytest.mark.parametrize("base", ["", "(nn.Module)"])
+def test_a_class_need_not_be_a_module_nor_have_a_forward(called, base):
+    text = own(("(nn.Module)", base), ("def forward", f"def {called}"))
+    text = text if base else text.replace("        super().__init__()\n", "")
+    verdict = verdict_of(text)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].status == "pass"
+    assert errors(verdict_of(text.replace("/ math.sqrt(self.d)", ""))) == ["scale_missing"]
+
+
+ALONE = """
+import torch
+from torch import nn
+
+class SelfAttention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.size, self.heads = width // heads, heads
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(self, x):
+        n, width = x.shape  # one sentence
+        found = []
+        for a in range(0, width, self.size):
+            q, k, v = (layer(x)[:, a : a + self.size] for layer in (self.query, self.key, self.value))
+            found.append(torch.mm((torch.mm(q, k.t()) / self.size**0.5).softmax(dim=1), v))
+        return self.out(torch.cat(found, dim=1))
+"""
+
+
+def test_one_sequence_may_come_without_a_batch():
+    verdict = verdict_of(ALONE)
+    assert errors(verdict) == []
+    assert verdict.checks["output"].status == "pass"
+    assert errors(verdict_of(ALONE.replace("softmax(dim=1)", "softmax(dim=0)"))) == ["softmax_over_queries"]
+    assert errors(verdict_of(ALONE.replace("/ self.size**0.5", "/ self.size"))) == ["scale_without_root"]

@@ -1694,3 +1694,56 @@ def test_labels_inside_of_the_logarithm_are_another_loss():
     found = verdict_of(text).findings
     assert [f.id for f in found] == ["loss_not_the_one_differentiated"]
     assert "np.log" in text.split("\n")[found[0].line - 1]
+
+
+def test_the_second_layer_may_be_made_before_the_first():
+    W1, b1, W2, b2 = (line for line in NETWORK.split("\n") if re.match(r" +self\.[Wb]\d = ", line))
+    turned = NETWORK.replace("\n".join((W1, b1, W2, b2)), "\n".join((W2, b2, W1, b1)))
+    assert turned != NETWORK
+    assert verdict_of(turned).findings == []
+    assert errors(verdict_of(turned.replace(" * self.h * (1 - self.h)", ""))) == ["slope_forgotten"]
+    fixed = turned.replace("self, n_in, n_hidden, n_out", "self").replace("n_in", "3").replace("n_out", "3")
+    assert errors(verdict_of(fixed.replace("n_hidden", "4"))) == []
+
+
+@pytest.mark.parametrize("name", ["n", "T", "epochs"])
+def test_a_number_of_rounds_may_be_called_by_a_letter(name):
+    text = FITTED.replace("epochs=10", f"{name}=1000").replace("range(epochs)", f"range({name})")
+    assert errors(verdict_of(text)) == []
+    assert errors(verdict_of(text.replace(") - lr *", ") + lr *"))) == ["update_ascends"]
+
+
+def test_one_gradient_that_lacks_the_division_of_the_others_is_told_as_such():
+    text = WITH_LOSS.replace("(y - Y) / len(X)", "y - Y").replace("self.h.T @ d2", "self.h.T @ d2 / len(X)")
+    text = text.replace("d1.sum(0)", "d1.mean(0)").replace("d2.sum(0)", "d2.mean(0)")
+    (finding,) = verdict_of(text).findings
+    assert (finding.id, finding.values["names"], finding.values["part"]) == (
+        "gradient_not_averaged",
+        "dW1",
+        True,
+    )
+    assert "X.T @ d1" in text.split("\n")[finding.line - 1]
+
+
+def test_what_waits_for_another_function_in_the_place_of_none_is_no_crash():
+    text = NETWORK.replace(
+        "self.b2 = np.zeros(n_out)", "self.b2 = np.zeros(n_out)\n        self.h = self.y = None", 1
+    )
+    text = text.replace("def forward(self, X)", "def predict(self, X)").replace(
+        "backward(self, X, Y, y)", "backward(self)"
+    )
+    text = text.replace(
+        "\n\ndef sigmoid",
+        """
+    def forward(self, X, Y):
+        self.X, self.Y, self.y = X, Y, self.predict(X)
+        return -np.mean(np.sum(Y * np.log(self.y + 1e-12), axis=1))
+
+
+def sigmoid""",
+        1,
+    )
+    text = text.replace("(y - Y) / len(X)", "(self.y - self.Y) / self.y.shape[0]").replace(
+        "X.T @ d1", "self.X.T @ d1"
+    )
+    assert errors(verdict_of(text)) == []

@@ -131,6 +131,8 @@ class Argument:
             # `l2` is a strength where it has a default, a layer where it has none; `h=100` is a size.
             is_strength = re.fullmatch(r"l_?2", name.strip("_"), re.I)
             self.role = "reg" if is_strength else SIZED.get(self.role, self.role)
+            if self.role == "N":  # Examples are counted: a number of them has no default.
+                self.role = ""
 
 
 def arguments_of(function: Any, table: Any = NETWORK) -> list[Argument]:

@@ -13,7 +13,7 @@ from clearhead.checking.handed import handed
 from clearhead.checking.unwritten import is_unwritten
 
 _FEATURES = {
-    "product": r"dot|matmul|bmm|einsum|baddbmm|tensordot|inner|add_product|(as)?matrix",
+    "product": r"dot|matmul|mm|bmm|einsum|baddbmm|tensordot|inner|add_product|(as)?matrix",
     "torch": r"torch(\.\w+)*",
     "softmax": r"softmax|log_softmax|Softmax|masked_softmax|logsumexp",
     "exp": r"exp|expit|tanh|expm1|exp2",

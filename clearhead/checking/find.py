@@ -17,6 +17,7 @@ from clearhead.checking.trainers import MODEL
 from clearhead.checking.undefined import undefined, undefined_beside
 from clearhead.checking.unwritten import is_unwritten
 
+_TRAINS_OR_SCORES = r"train|fit|learn|acc|evaluat|score|test|학습|훈련|정확도|평가"
 _MASK = r"mask|causal|subsequent|future|look_?ahead|peek|마스크"
 
 
@@ -94,7 +95,7 @@ def _takes_model(node: Any, methods: set[str]) -> bool:
         return False
     first = node.args.args[0].arg
     is_model = re.fullmatch(MODEL, first, re.I)
-    if is_model and re.search(r"train|fit|learn|accur|evaluat|score|test", node.name, re.I):
+    if is_model and re.search(_TRAINS_OR_SCORES, node.name, re.I):
         return True
     owned = (part for part in ast.walk(node) if isinstance(part, ast.Attribute))
     called = {part.attr for part in owned if isinstance(part.value, ast.Name) and part.value.id == first}

@@ -71,6 +71,13 @@ class Slots:
         """Every path at which there is a parameter."""
         return {path for paths in self.paths.values() for path in paths}
 
+    def in_order(self, found: Found) -> bool:
+        """Whether the biases come one after the other, by their numbers or as they were made."""
+        biases = [self.paths[role][0] for role in ("b1", "b2") if role in self.paths]
+        places = [path for path, _ in found]
+        order = [_number(path) for path in biases]
+        return order == sorted(order) if all(order) else biases == sorted(biases, key=places.index)
+
     def _take(self, role: str, path: Path, value: Any, found: Found) -> None:
         """Let a role be at a path, and wherever else the same array or an equal one is."""
         self.paths[role] = [path, *(other for other, same in found if other != path and _same(same, value))]
@@ -92,14 +99,32 @@ def slots_of(thing: Any, wanted: Mapping[str, int] | None) -> Slots | None:
 
 
 def _slots_in(found: Found, wanted: Mapping[str, int] | None) -> Slots | None:
-    """The first two matrices that fit each other, with what goes with them."""
+    """The first two matrices that fit each other, with what goes with them.
+
+    They may be made in any order; where no sizes are wanted, their numbers or the biases tell which is first.
+    """
     matrices = [pair for pair in found if _is_matrix(pair[1])]
-    for first, second in itertools.combinations(matrices, 2):
-        for flipped in (False, True):
-            sizes = _sizes(first[1], second[1], flipped)
-            if sizes is not None and (wanted is None or all(sizes[k] == wanted[k] for k in "DHC")):
-                return _filled(Slots(sizes, flipped), found, first, second)
-    return None
+    if all(_number(path) for path, _ in matrices):
+        matrices.sort(key=lambda pair: _number(pair[0]))
+    pairs = itertools.permutations(matrices, 2) if wanted else itertools.combinations(matrices, 2)
+    made: list[Slots] = []
+    for (first, second), flipped in itertools.product(pairs, (False, True)):
+        sizes = _sizes(first[1], second[1], flipped)
+        if sizes is not None and (wanted is None or all(sizes[k] == wanted[k] for k in "DHC")):
+            made.append(_filled(Slots(sizes, flipped), found, first, second))
+            if wanted or len(made) > 1:
+                break
+    return min(made, key=lambda slots: not slots.in_order(found), default=None)
+
+
+def _number(path: Path) -> str:
+    """The number in the name at the end of a path; "" if there is none.
+
+    >>> _number((".W2",)), _number(("weights", 0))
+    ('2', '')
+    """
+    digits = re.findall(r"\d+", path[-1]) if path and isinstance(path[-1], str) else []
+    return digits[-1] if digits else ""
 
 
 def _is_matrix(value: Any) -> bool:

@@ -183,7 +183,7 @@ class Telling:
         """The key of its texts: others where more is known, as a name that may be meant."""
         keys = (
             f"{finding.id}_{known}"
-            for known in ("near", "silent", "wanted", "shorter", "uneven", "forgotten", "turned")
+            for known in ("near", "silent", "wanted", "shorter", "uneven", "forgotten", "turned", "part")
             if finding.values.get(known)
         )
         return next(filter(self.words.knows, keys), finding.id)

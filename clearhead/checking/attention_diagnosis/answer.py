@@ -108,7 +108,7 @@ class AttentionAnswer(Answer):
 
     def _count_heads(self) -> None:
         """Read off the number of heads from what was recorded in the shape of scores."""
-        if not self.understood:
+        if not self.understood or self.understood.get("alone"):
             return
         B, T = self.sizes["B"], self.sizes["T"]
         shapes = [record.squeezed.shape for record in self.records().all if record.squeezed.dtype.kind == "f"]

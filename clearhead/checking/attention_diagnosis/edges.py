@@ -24,7 +24,8 @@ _MADE_IN_PASSING = r"\bnn\.(Linear|Conv1d|LayerNorm|Embedding)\([^()]*(\([^()]*\
 def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
     """Whether the module knows each of its parameters, once."""
     parameters = answer.understood["parameters"]
-    hidden = [name for name, _, _, known in parameters if not known]
+    is_bare = answer.understood.get("bare")  # Nothing registers the weights of functions.
+    hidden = [name for name, _, _, known in parameters if not known and not is_bare]
     repeated = answer.understood.get("repeated", [])
     applied = answer.lines.first_own(_MADE_IN_PASSING)
     if applied and not hidden:
@@ -37,7 +38,7 @@ def judge_parameters(answer: AttentionAnswer, verdict: Verdict) -> None:
         idle = [name for name, reached in answer.understood["gradient"].items() if not reached]
         count = len(parameters) + sum(answer.understood.get("norms", {}).values())
         values = {"count": count, "names": listed(idle)}
-        if answer.understood.get("bare"):  # Nothing registers the weights of functions.
+        if is_bare:
             detail = "weights_idle" if idle else "weights_right"
         elif idle and all(role_of(name) == "k" and name.endswith("bias") for name in idle):
             detail = "parameters_shifted"  # The same number for all keys is nothing to a softmax.

@@ -12,6 +12,7 @@ from clearhead.checking.attention_run.dropped import filled_in_vain, left_out, t
 from clearhead.checking.attention_run.observing import Observing, Send
 from clearhead.checking.attention_run.packed import take_apart
 from clearhead.checking.attention_run.parameters import norms_of, repeated
+from clearhead.checking.attention_run.plain import as_known
 from clearhead.checking.attention_run.ready_made import called
 from clearhead.checking.attention_run.rearranging import stand_in
 from clearhead.checking.attention_run.roles import tell_roles
@@ -34,6 +35,7 @@ class AttentionRun:
         with self.subject.in_double():
             self.plain = Loaded(program, source, modules, None)
             self.recorded = Loaded(program, source, modules, self.recorder)
+        self.is_bare = program.name in self.plain.defined  # Nothing registers its weights.
         for loaded in (self.plain, self.recorded):
             stand_in(loaded.names, loaded.missing)
             if self._is_function(loaded.names.get(program.name)):
@@ -43,6 +45,8 @@ class AttentionRun:
                 loaded.names[program.name] = as_module(loaded.names[program.name], makers, used)
             elif isinstance(loaded.names.get(program.name), type):
                 take_apart(loaded.names[program.name], source.tree)
+                self.is_bare = not issubclass(loaded.names[program.name], self.subject.torch.nn.Module)
+                loaded.names[program.name] = as_known(loaded.names[program.name])
 
     def _is_function(self, implementation: Any) -> bool:
         return callable(implementation) and not isinstance(implementation, type)
@@ -69,7 +73,7 @@ class AttentionRun:
         self.send(
             {
                 "part": "understood", "sizes": dict(self.subject.sizes), "inputs": self.subject.inputs,
-                "hides": self.subject.hides, "bare": self.program.name in self.plain.defined,
+                "hides": self.subject.hides, "bare": self.is_bare, "alone": self.subject.alone,
                 "parameters": [parameter.row() for parameter in self.subject.parameters(module)],
                 "sites": [site.row() for site in self.recorder.sites], "lines": self.program.lines,
                 "repeated": repeated(module),

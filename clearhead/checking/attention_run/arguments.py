@@ -75,7 +75,7 @@ def constructor_ways(
     fields = {name: chosen[role] for name, role in used.items() if role in chosen}
     settings = Settings(chosen, SIZES, constants, fields)
     values = {**chosen, "config": settings}
-    roles = {name: role or used.get(name, "") for name, role in _roles(arguments).items()}
+    roles = {name: role or used.get(name, "") for name, role in _roles(arguments, used).items()}
     known = {a.name: values[roles[a.name]] for a in arguments if _is_given(a, roles[a.name])}
     known |= {a.name: True for a in arguments if a.default is False and re.fullmatch(SCALES, a.name)}
     required = [a.name for a in arguments if a.required]
@@ -157,13 +157,24 @@ def _name(part: ast.expr) -> str:
     return part.id if isinstance(part, ast.Name) else ""
 
 
-def _roles(arguments: Sequence[Argument]) -> dict[str, str]:
-    """What the names of a constructor's arguments say; beside one of queries those of keys are M."""
+def _roles(arguments: Sequence[Argument], used: Mapping[str, str]) -> dict[str, str]:
+    """What the names of a constructor's arguments say; beside one of queries those of keys are M.
+
+    >>> from clearhead.checking.binding import arguments_of
+    >>> _roles(arguments_of(lambda d, n: 0), {}), _roles(arguments_of(lambda N, d: 0), {"N": "A", "d": "M"})
+    ({'d': 'M', 'n': 'A'}, {'N': 'A', 'd': 'M'})
+    """
     roles = {argument.name: role_of(argument.name, SIZES) for argument in arguments}
     if any(re.fullmatch(r"q(uery)?_?(dim|size)", name) for name in roles):
         for name in roles:
             if re.fullmatch(r"(key|value|k|v)_?(dim|size)", name):
                 roles[name] = "M"
+    # A letter may stand for anything: beside a width, and with no other, for the number of heads.
+    letters = [argument.name for argument in arguments if argument.required and len(argument.name) == 1]
+    roles |= {name: used[name] for name in letters if name in used}
+    others = [name for name in letters if roles[name] != "M" or [*roles.values()].count("M") > 1]
+    if "A" not in roles.values() and "M" in roles.values() and others:
+        roles[others[-1]] = "A"
     return roles
 
 

@@ -210,7 +210,7 @@ class Observing:
         with self.torch.no_grad(), quiet():
             for seed in (1, 2):
                 self.torch.manual_seed(seed)
-                outs.append(self.torch.nan_to_num(self.subject.outputs(module(**named))[0]))
+                outs.append(self.torch.nan_to_num(self.subject.outputs(self.subject.run(module, named))[0]))
         return not self.torch.equal(*outs)
 
     def _with_nothing_allowed(self, name: str, hides: bool) -> list[Any]:

@@ -93,3 +93,5 @@ def _parts(thing: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(thing)
     elif isinstance(thing, dict):
         yield from thing.items()
+    elif type(thing).__module__ == "learner":  # A layer of the learner's own, which is no module of torch's.
+        yield from vars(thing).items()

@@ -41,6 +41,7 @@ class AttentionSubject:
         self.flags: dict[str, bool] = {}  # of forward's arguments
         self.open_mask: tuple[str, str, bool] | None = None  # the kind that hides nothing
         self.tokens_first = False  # tokens, then the sequences of a batch, as in older code
+        self.alone = False  # one sequence at a time, without a batch
         self.hides = False  # some token from some other, without a mask being given
 
     @property
@@ -152,7 +153,7 @@ class AttentionSubject:
         with quiet(), self._without_dropout():
             try:
                 if self.open_mask is None or masks:  # Else it is known to want one.
-                    return module(**named)
+                    return self.run(module, named)
             except Exception as error:
                 if masks or not self.mask_arguments:
                     raise
@@ -161,12 +162,27 @@ class AttentionSubject:
                     raise
             return self._called_with_open_masks(module, named)
 
+    def run(self, module: Any, named: Given) -> Any:
+        """What forward returns; of sequences one at a time the outputs side by side."""
+        if not self.alone:
+            return module(**named)
+        B, tensor = self.sizes["B"], self.torch.Tensor
+        outs = [
+            module(**{
+                name: value[row] if isinstance(value, tensor) and len(value) == B else value
+                for name, value in named.items()
+            })
+            for row in range(B)
+        ]  # fmt: skip
+        return [self.torch.stack(each) for each in zip(*map(self.tensors, outs), strict=True)]
+
     def _called_with_open_masks(self, module: Any, named: dict[str, Any]) -> Any:
         """What code returns that cannot do without a mask, when that hides nothing."""
         ways = itertools.product(("bool", "int"), FORMS, (False, True))
         for way in [self.open_mask] if self.open_mask else ways:
             with contextlib.suppress(Exception):
-                out = module(**named | dict.fromkeys(self.mask_arguments, self._hiding_nothing(*way)))
+                open_ = dict.fromkeys(self.mask_arguments, self._hiding_nothing(*way))
+                out = self.run(module, named | open_)
                 outputs = self.outputs(out)
                 if outputs and not self._is_blind(outputs[0]):
                     self.open_mask = way

@@ -25,6 +25,10 @@ from clearhead.checking.certain import certain
 from clearhead.checking.recorder import Loaded, line_of, said
 
 SECONDS = 4.0
+# What a message has in it where a sequence may be asked for without a batch.
+_ALONE = (
+    r"to unpack|<= 2 dimensions|must be 2D|matrices expected|is invalid for input|not match|shapes cannot"
+)
 # What a message has in it when it was we who called wrongly, or had no such module.
 _OURS = (
     r"Stub|Settings|ModuleNotFoundError|missing \d+ required|unexpected keyword|dtype|'int' object"
@@ -43,6 +47,14 @@ class Understanding:
 
     def reached(self) -> bool:
         """Whether a way was found; the subject then knows it."""
+        found = self._reached()
+        if not found and re.search(_ALONE, str(self.crash.get("message"))):
+            first, self.crash, self.subject.alone = self.crash, {}, True
+            found = self._reached()
+            self.crash = first
+        return found
+
+    def _reached(self) -> bool:
         allowance = Allowance(SECONDS)
         arguments = self.subject.arguments(self.loaded)
         constants = constants_of(self.loaded.source.tree)

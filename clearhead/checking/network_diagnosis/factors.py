@@ -104,7 +104,7 @@ class _Judge:
         site = self._where(identity, wanted, roles)
         begin = "backward" if "backward" in answer.functions and not in_update else self.made.kind
         at(finding, site, update_line(answer, self.made) if in_update else answer.line_of(begin))
-        finding.values = {"names": listed(f"d{role}" for role in roles), "N": self.N}
+        finding.values = {"names": listed(f"d{role}" for role in roles), "N": self.N, "part": not whole}
         if identity == "gradient_not_averaged" and not in_update and not answer.parts.get("differences"):
             finding.level = "note"  # With a loss that is a sum, which is not seen, it would be right.
         finding.evidence = {"ratio_of": f"d{roles[0]}", "ratio": "N" if wanted > 1 else "1/N"}
@@ -124,8 +124,10 @@ class _Judge:
             matches = (match for name in names for match in self._matches(name))
             found = [match for match in matches if _is(match.factor, wanted, 1e-8)]
             found.sort(key=lambda match: match.record.order)
-            if found:
-                return found[0 if twice or whole else -1].record.site
+            sites = [match.record.site for match in found]
+            own = [site for site in sites if site.function == sites[0].function]
+            if own:
+                return own[0 if twice or whole else -1]
         return None
 
     # Others

@@ -22,7 +22,8 @@ NAMES = {
 # What makes later functions fail, so that nothing more is said of those.
 EXPLAIN = frozenset(
     ("syntax_error", "name_undefined", "method_misspelt", "init_shape_wrong", "crash",
-     "bias_gradient_wrong_axis", "bias_gradient_scalar", "gradient_transposed", "cache_aliases_parameters")
+     "bias_gradient_wrong_axis", "bias_gradient_scalar", "gradient_transposed", "cache_aliases_parameters",
+     "accuracy_wrong_axis")
 )  # fmt: skip
 OMISSIONS = frozenset(("parameter_never_updated", "train_returns_early", "last_batch_dropped", "crash"))
 CLOSE = 0.8  # how near a name comes to the one that is meant

@@ -23,10 +23,11 @@ WITH_LABELS = Wanted("forward", ("X", "Y", *POOL[1:]), labels=LABELS, before="ne
 def find_forward(network: Network) -> None:
     """The forward pass, if need be with weights whose axes are exchanged."""
     sizes = network.sizes
-    if _find_forward(network) or len({*sizes.values()}) < len(sizes):
+    if _find_forward(network):
         return
     vague = network.plan.ways.get("forward")
-    for roles in ({"W1", "W2"}, {"W1"}, {"W2"}):
+    alike = len({*sizes.values()}) < len(sizes)  # Then it is open how the weights lie.
+    for roles in () if alike else ({"W1", "W2"}, {"W1"}, {"W2"}):
         network.slots.turned = roles
         if _find_forward(network, vague=False):
             return

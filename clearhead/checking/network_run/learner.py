@@ -109,7 +109,9 @@ class Learner:
         used = self.uses.get(name or self.program.name, {})
         for argument in arguments:
             role = used.get(argument.name, "")
-            if role != "params":
+            if role and not argument.required and len(argument.name) == 1:
+                argument.role = role  # One letter with a default may be anything.
+            elif role != "params":
                 argument.role = argument.role or role
             elif argument.role == "y":  # Of `p` one takes "W1": it is no probability.
                 argument.role = role
@@ -155,11 +157,20 @@ class Learner:
         missed = re.search(r"has no attribute '(\w+)'|KeyError: '(\w+)'", message)
         if missed is None:
             return False
-        parts = (part for node in self.program.body for part in ast.walk(node))
+        parts = [part for node in self.program.body for part in ast.walk(node)]
+        if "'NoneType'" in message:  # It may wait for what another one puts in the place of None.
+            return any(map(_leaves_open, parts))
         stored = [part for part in parts if isinstance(getattr(part, "ctx", None), ast.Store)]
         if missed[1]:
             return any(getattr(part, "attr", "") == missed[1] for part in stored)
         return any(getattr(getattr(part, "slice", None), "value", "") == missed[2] for part in stored)
+
+
+def _leaves_open(part: ast.AST) -> bool:
+    """Whether an attribute is given None, to be filled later."""
+    if not isinstance(part, ast.Assign) or not isinstance(part.value, ast.Constant):
+        return False
+    return part.value.value is None and any(isinstance(target, ast.Attribute) for target in part.targets)
 
 
 def _may_be_data(name: str) -> bool:

@@ -28,7 +28,7 @@ KINDS = {
     ),
     "step": (
         r"train_?(step|batch|on_batch|once|one_batch|one_step)",
-        r".*(train|fit|learn)_?(step|batch|once).*",
+        r".*(train|fit|learn|grad\w*)_?(step|batch|once).*",
         r"partial_fit",
         r"step|update\w*|optimi[sz]e\w*|apply\w*",
         r".*(update|gradient_descent|descent|descend|sgd).*",
@@ -40,7 +40,7 @@ KINDS = {
     ),
     "accuracy": (
         r"(compute_|calc\w*_|get_)?accuracy\w*|evaluate\w*",
-        r".*(acc|evaluat|scor|metric|correct).*",
+        r".*(acc|evaluat|scor|metric|correct|정확도|평가).*",
         r"test\w*",
     ),
 }
