@@ -1229,6 +1229,9 @@ def test_what_one_in_a_mask_means_may_be_said_in_korean(said):
     hides = attention("scores.masked_fill(mask == 1, -1e9)", f"# {said}")
     assert errors(verdict_of(hides)) == []
     assert errors(verdict_of(hides.replace("mask == 1", "mask == 0"))) == ["mask_inverted"]
+    shows = attention("scores.masked_fill(mask == 0, -1e9)", "# 마스크는 1이면 볼 수 있고 0이면 볼 수 없음")
+    assert errors(verdict_of(shows)) == []
+    assert errors(verdict_of(shows.replace("mask == 0", "mask == 1"))) == ["mask_inverted"]
 
 
 @pytest.mark.parametrize("arguments", ["d, n", "n, d", "N, d", "d, t", "d, p"])

@@ -20,7 +20,7 @@ _SHOWS = (
     r"|보[는이지]|볼|참고|허용|可见|保留"
 )
 _SAYS_SHOWN = r"keep|kept|valid|visible|allow|attend"
-_IS_FALSE = r"\b(?:0s?|zero|false|otherwise|else)\b"
+_IS_FALSE = r"\b(?:0s?|zero|false|otherwise|else)(?:\b|(?=[인이일은는]))"
 _NOT = r"\bnot\b|\bnon\b|n't|never|않|안 |없"
 _NEAR = 2  # lines after one that names the mask
 
