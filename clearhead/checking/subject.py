@@ -11,6 +11,7 @@ import io
 import random
 import re
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -95,7 +96,17 @@ def cloned(thing: Any) -> Any:
 
 @contextlib.contextmanager
 def quiet(**errors: Any) -> Iterator[None]:
-    """Run without warnings, and without showing what is printed; some `errors` of numbers may count."""
+    """Run without warnings, waits, and anything shown; some `errors` of numbers may count."""
+    kept, time.sleep = time.sleep, lambda seconds: None
+    try:
+        with _quietly(**errors):
+            yield
+    finally:
+        time.sleep = kept
+
+
+@contextlib.contextmanager
+def _quietly(**errors: Any) -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         np.errstate(**{"all": "ignore", **errors}),
