@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from programs import rest_slow
 from renaming import renamed
 from test_checking import errors, verdict_of
 
@@ -32,15 +33,18 @@ def test_a_mask_that_hides_where_it_is_true_is_wrong_only_against_what_the_file_
 
 @pytest.mark.parametrize(
     ("right", "wrong", "step", "evidence"),
-    [
-        ("sqrt(self.d_head)", "sqrt(self.d_head) + 0.3 * torch.arange(n)", "scores", "places"),
-        (
-            "scores.softmax(-1)",
-            "scores.exp() / (1 + scores.exp().sum(-1, keepdim=True))",
-            "weights",
-            "weights",
-        ),
-    ],
+    rest_slow(
+        1,
+        [
+            ("sqrt(self.d_head)", "sqrt(self.d_head) + 0.3 * torch.arange(n)", "scores", "places"),
+            (
+                "scores.softmax(-1)",
+                "scores.exp() / (1 + scores.exp().sum(-1, keepdim=True))",
+                "weights",
+                "weights",
+            ),
+        ],
+    ),
 )
 def test_of_what_no_known_mistake_makes_a_law_that_it_breaks_is_said(right, wrong, step, evidence):
     text = attention("scores")
@@ -198,7 +202,7 @@ WAYS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", rest_slow(3, WAYS))
 def test_an_attention_written_in_another_way_is_right_and_its_mistake_is_named(way):
     right = verdict_of(own(*WAYS[way]))
     assert errors(right) == []
@@ -233,14 +237,14 @@ def test_three_projections_in_one_table_are_read():
 
 @pytest.mark.parametrize(
     ("way", "edit", "mistake"),
-    [
+    rest_slow(2, [
         ("tokens first", (".transpose(0, 1).reshape(T, B, -1)", ".reshape(T, B, -1)"), "merge_without_transpose"),
         ("tokens first", ("x.reshape(x.shape[0], -1, self.d).transpose(0, 1)", "x.reshape(-1, x.shape[0], self.d)"), "split_without_transpose"),
         ("heads first", ("torch.cat((weights @ v).chunk(self.h, dim=0), dim=2)", "(weights @ v).reshape(B, T, -1)"), "merge_without_transpose"),
         ("heads first", ("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"), "query_key_swapped"),
         ("keys turned", ("k.view(B, T, self.h, self.d).permute(0, 2, 3, 1)", "k.reshape(B, self.h, self.d, T)"), "split_without_transpose"),
         ("heads last", ("(weights @ v).permute(0, 2, 3, 1).reshape", "(weights @ v).reshape"), "merge_without_transpose"),
-    ],
+    ]),
 )  # fmt: skip
 def test_a_reshape_is_told_where_values_lie_in_another_order(way, edit, mistake):
     text = own(*WAYS[way], ("        T, B, _ =", "        tgt_len, bsz, _ = query.shape\n        T, B, _ =") if way == "tokens first" else ("", ""), edit)  # fmt: skip
@@ -428,7 +432,7 @@ def named(mask, *edits):
     return re.sub(r"\bmask\b", mask, text)
 
 
-@pytest.mark.parametrize("mask", ["keep", "valid", "which"])
+@pytest.mark.parametrize("mask", rest_slow(1, ["keep", "valid", "which"]))
 def test_a_mask_of_any_name_is_looked_at(mask):
     right = verdict_of(named(mask))
     assert errors(right) == []
@@ -442,7 +446,7 @@ def test_a_mask_of_any_name_is_looked_at(mask):
     assert named_late == ([] if mask == "which" else ["mask_after_softmax"])
 
 
-@pytest.mark.parametrize("used", ["scores * gate", "scores + gate", "scores - gate"])
+@pytest.mark.parametrize("used", rest_slow(1, ["scores * gate", "scores + gate", "scores - gate"]))
 def test_an_argument_that_is_no_mask_is_not_judged_as_one(used):
     text = named("gate", ("scores.masked_fill(mask == 0, -1e9)", used.replace("gate", "mask")))
     assert errors(verdict_of(text)) == []
@@ -589,7 +593,7 @@ ADDED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mask", ["mask", "which"])
+@pytest.mark.parametrize("mask", rest_slow(1, ["mask", "which"]))
 def test_a_mask_that_is_turned_into_numbers_is_none_that_is_added_as_it_is(mask):
     assert errors(verdict_of(named(mask, *ADDED))) == []
     small = named(mask, *ADDED, ("-10000.0", "-2.0"))
@@ -637,6 +641,7 @@ OTHER_WAY_ROUND = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_which_argument_asks_is_found_by_trying_where_no_name_tells():
     assert errors(verdict_of(own(*OTHER_WAY_ROUND))) == []
     assert verdict_of(own(*OTHER_WAY_ROUND)).checks["output"].status == "pass"
@@ -667,7 +672,7 @@ IN_PLACE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["valid_lens", "which"])
+@pytest.mark.parametrize("name", rest_slow(1, ["valid_lens", "which"]))
 def test_numbers_of_tokens_that_may_be_seen_are_a_mask(name):
     right = verdict_of(named(name, *IN_PLACE))
     assert errors(right) == []
@@ -700,13 +705,14 @@ MORE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("more", rest_slow(1, MORE))
 def test_what_is_more_than_attention_is_not_called_wrong(more):
     verdict = verdict_of(own(*MORE[more]))
     assert errors(verdict) == []
     assert verdict.checks["output"].detail == "more_than_attention"
 
 
+@pytest.mark.slow
 def test_what_is_unknown_and_nothing_but_attention_is_said():
     assert errors(verdict_of(own(("weights @ v", "weights @ v.flip(2)")))) == ["unknown"]
     text = own(("self.q_proj(query)", "self.q_proj(query * 1.1 + 0.3)"))
@@ -778,7 +784,7 @@ WEIGHTS_MADE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", [WEIGHTS_GIVEN, WEIGHTS_MADE], ids=["given", "made"])
+@pytest.mark.parametrize("text", rest_slow(1, [WEIGHTS_GIVEN, WEIGHTS_MADE]), ids=["given", "made"])
 def test_an_attention_of_functions_is_checked(text):
     right = verdict_of(text)
     assert right.findings == []
@@ -971,14 +977,14 @@ def test_a_call_that_leaves_the_mask_out_is_the_place_where_it_is_lost(call):
 
 @pytest.mark.parametrize(
     ("made", "mistakes"),
-    [
+    rest_slow(2, [
         ("torch.ones(n, n).tril().bool()", []),
         ("torch.ones(n, n).triu().bool()", ["causal_mask_reversed"]),
         ("torch.arange(n)[None] < torch.arange(n)[:, None]", ["mask_hides_diagonal"]),
         ("torch.ones(n, n).triu(1).bool()", []),  # Right where true hides, as whoever asks for it may know.
         ("torch.full((n, n), -1e9).tril(-1)", ["causal_mask_reversed"]),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_function_that_makes_causal_masks_is_looked_at_beside_attention(made, mistakes):
     text = attention("scores.masked_fill(mask == 0, -1e9)")
     text += f"\n\ndef causal_mask(n):\n    return {made}\n"
@@ -1004,11 +1010,11 @@ def test_transposed_scores_are_told_from_exchanged_projections_by_their_line(pro
 
 @pytest.mark.parametrize(
     ("old", "new", "mistake"),
-    [
+    rest_slow(1, [
         ("scores = q @", "k = q.reshape(B, T, self.heads, -1).transpose(1, 2)\n        scores = q @", "projection_reused"),
         ("y.view(B, T, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, dim=-1)",
          "y for y in self.qkv(x).view(B, 3, self.heads, T, -1).unbind(1)", "split_without_transpose"),
-    ],
+    ]),
 )  # fmt: skip
 def test_right_numbers_in_no_known_order_tell_whose_they_are(old, new, mistake):
     assert CAUSAL.count(old) == 1
@@ -1088,15 +1094,15 @@ def test_heads_in_a_list_may_be_narrower_than_a_part_of_the_tokens():
 
 @pytest.mark.parametrize(
     ("masked", "status", "detail"),
-    [
+    rest_slow(2, [
         ("scores.masked_fill(mask == 0, -1e9)", "pass", "mask_keeps"),
+        ("scores * mask", "fail", "mask_leaks"),
         ("scores + (1 - 1.0 * mask) * -1e9", "pass", "mask_keeps"),
         ("scores + mask", "pass", "mask_keeps"),  # Of numbers that are added.
-        ("scores * mask", "fail", "mask_leaks"),
         ("scores.masked_fill(mask.mT == 0, -1e9)", "fail", "mask_leaks"),
         ("scores", "fail", "mask_leaks"),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_the_laws_of_a_mask_are_looked_at_where_nothing_else_is_understood(masked, status, detail):
     text = attention(masked).replace("return self.to_out(merged)", "return self.to_out(merged.tanh())")
     verdict = verdict_of(text)
@@ -1121,7 +1127,7 @@ def multi_head_attention(x, Wq, Wk, Wv, Wo, b, heads, mask=None):
 ONE_BY_ONE = ", ".join(f"split(x @ params.{name}, params.num_heads)" for name in ("wq", "wk", "wv"))
 
 
-@pytest.mark.parametrize("text", [APART, re.sub(r"\(split.*\)\)", ONE_BY_ONE, HELD)])
+@pytest.mark.parametrize("text", rest_slow(1, [APART, re.sub(r"\(split.*\)\)", ONE_BY_ONE, HELD)]))
 def test_functions_whose_names_tell_nothing_are_known_by_what_they_do_with_arguments(text):
     assert errors(verdict_of(renamed(text))) == []
     assert verdict_of(renamed(text)).checks["output"].status == "pass"
@@ -1170,7 +1176,7 @@ class Head(nn.Module):
 """
 
 
-@pytest.mark.parametrize("size", ["head_size", "dim"])
+@pytest.mark.parametrize("size", rest_slow(1, ["head_size", "dim"]))
 def test_one_head_may_be_called_one(size):
     text = SINGLE.replace("dim, head_size", f"dim{', head_size' * (size != 'dim')}").replace(
         "nn.Linear(dim,", f"nn.Linear(dim, {size}," if size == "dim" else "nn.Linear(dim,"
@@ -1223,7 +1229,7 @@ def test_a_scale_that_is_off_by_default_is_turned_on():
 
 
 @pytest.mark.parametrize(
-    "said", ["마스크는 1이 가려지는 위치(패딩), 0이 보이는 위치입니다.", "1은 가린다, 0은 본다"]
+    "said", rest_slow(1, ["마스크는 1이 가려지는 위치(패딩), 0이 보이는 위치입니다.", "1은 가린다, 0은 본다"])
 )
 def test_what_one_in_a_mask_means_may_be_said_in_korean(said):
     hides = attention("scores.masked_fill(mask == 1, -1e9)", f"# {said}")
@@ -1234,7 +1240,7 @@ def test_what_one_in_a_mask_means_may_be_said_in_korean(said):
     assert errors(verdict_of(shows.replace("mask == 0", "mask == 1"))) == ["mask_inverted"]
 
 
-@pytest.mark.parametrize("arguments", ["d, n", "n, d", "N, d", "d, t", "d, p"])
+@pytest.mark.parametrize("arguments", rest_slow(2, ["d, n", "N, d", "n, d", "d, t", "d, p"]))
 def test_the_number_of_heads_may_be_called_by_a_letter(arguments):
     width, heads = sorted(arguments.split(", "), key=lambda name: name != "d")
     text = own(("self, d_model, num_heads", f"self, {arguments}"))
@@ -1243,8 +1249,9 @@ def test_the_number_of_heads_may_be_called_by_a_letter(arguments):
     assert errors(verdict_of(text.replace("/ math.sqrt(self.d)", ""))) == ["scale_missing"]
 
 
-@pytest.mark.parametrize("called", ["forward", "__call__"])
-@pytest.mark.parametrize("base", ["", "(nn.Module)"])
+@pytest.mark.parametrize(
+    ("called", "base"), rest_slow(1, [("__call__", ""), ("forward", ""), ("__call__", "(nn.Module)")])
+)
 def test_a_class_need_not_be_a_module_nor_have_a_forward(called, base):
     text = own(("(nn.Module)", base), ("def forward", f"def {called}"))
     text = text if base else text.replace("        super().__init__()\n", "")

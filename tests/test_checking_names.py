@@ -4,7 +4,7 @@ import ast
 
 import numpy as np
 import pytest
-from programs import NETWORK
+from programs import NETWORK, rest_slow
 from renaming import renamed, renamed_notebook
 from test_checking import CORE, FILES, PLANTS, errors, ids, of_style, planted, verdict_of
 
@@ -23,8 +23,7 @@ def without_names(style, text):
 
 @pytest.mark.parametrize(
     "style",
-    ["network_coursera", "attention_lucid", "attention_raschka",
-     *(pytest.param(style, marks=pytest.mark.slow) for style in ("network_octave", "network_hangul"))],
+    rest_slow(2, ["attention_lucid", "attention_raschka", "network_coursera", "network_octave", "network_hangul"]),
 )  # fmt: skip
 def test_all_is_understood_without_names(style):
     verdict = of_style(style, without_names(style, FILES[style].read_text("utf-8")))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from programs import NETWORK
+from programs import NETWORK, rest_slow
 from test_checking import FILES, errors, of_style, verdict_of
 
 from clearhead.checking.network_run.script import Script
@@ -43,7 +43,7 @@ def test_a_script_without_functions_is_checked():
 
 @pytest.mark.parametrize(
     ("right", "wrong", "mistake", "line"),
-    [
+    rest_slow(3, [
         (" * h * (1 - h)", "", "slope_forgotten", 17),
         ("h @ W2 + b2", "h @ W2", "bias_missing", 11),
         ("    p /= N\n", "", "gradient_not_averaged", 15),
@@ -56,8 +56,8 @@ def test_a_script_without_functions_is_checked():
         ("e.sum(axis=1, keepdims=True)", "e.sum(axis=0, keepdims=True)", "softmax_wrong_axis", 13),
         ("1 / (1 + np.exp(-(X @ W1 + b1)))", "X @ W1 + b1", "hidden_without_activation", 10),
         ("W1 = np.random.randn(6, 5) / np.sqrt(6)", "W1 = np.ones((6, 5))", "init_zero_weights", 4),
-    ],
-)
+    ]),
+)  # fmt: skip
 def test_a_mistake_in_a_script_is_named(right, wrong, mistake, line):
     assert SCRIPT.count(right) == 1
     verdict = verdict_of(SCRIPT.replace(right, wrong))
@@ -198,7 +198,7 @@ def test_a_script_that_makes_its_own_data_is_checked(made):
 
 @pytest.mark.parametrize(
     "hot",
-    ["Y = np.eye(4)[y]", "Y = np.zeros((len(X), 4)); Y[np.arange(len(X)), y] = 1"],
+    rest_slow(1, ["Y = np.eye(4)[y]", "Y = np.zeros((len(X), 4)); Y[np.arange(len(X)), y] = 1"]),
     ids=["eye", "zeros"],
 )
 def test_numbers_that_stand_for_the_count_of_examples_hold(hot):
@@ -240,7 +240,7 @@ def test_an_update_before_its_use_is_placed_where_it_is():
     )
 
 
-@pytest.mark.parametrize("role", ["W1", "b1", "W2", "b2"])
+@pytest.mark.parametrize("role", rest_slow(2, ["W1", "b1", "W2", "b2"]))
 def test_what_a_script_never_moves_is_named(role):
     text = SCRIPT.replace(LOADED, MADE["drawn"].strip())
     (line,) = [line for line in text.split("\n") if line.strip().startswith(f"{role} -= ")]
@@ -301,7 +301,7 @@ def test_a_script_with_one_output_is_told_to_be_another_model():
 
 @pytest.mark.parametrize(
     ("activation", "slope", "name"),
-    [("np.maximum(0, z1)", "(h > 0)", "ReLU"), ("np.tanh(z1)", "(1 - h**2)", "tanh")],
+    rest_slow(1, [("np.maximum(0, z1)", "(h > 0)", "ReLU"), ("np.tanh(z1)", "(1 - h**2)", "tanh")]),
 )
 def test_the_slope_that_is_missing_is_that_of_the_activation(activation, slope, name):
     text = SCRIPT.replace("h = 1 / (1 + np.exp(-(X @ W1 + b1)))", f"z1 = X @ W1 + b1\n    h = {activation}")
@@ -330,11 +330,14 @@ for epoch in range(500):
 
 @pytest.mark.parametrize(
     ("right", "wrong", "mistake", "text"),
-    [
-        ("net.W2 -=", "net.W2 +=", "update_ascends", "net.W2 +="),
-        ('    net.b1 -= 0.1 * grads["b1"]\n', "", "parameter_never_updated", "net.W1 -="),
-        (" * self.h * (1 - self.h)", "", "slope_forgotten", "d1 = "),
-    ],
+    rest_slow(
+        1,
+        [
+            ("net.W2 -=", "net.W2 +=", "update_ascends", "net.W2 +="),
+            ('    net.b1 -= 0.1 * grads["b1"]\n', "", "parameter_never_updated", "net.W1 -="),
+            (" * self.h * (1 - self.h)", "", "slope_forgotten", "d1 = "),
+        ],
+    ),
 )
 def test_an_update_outside_of_the_class_is_judged_with_it(right, wrong, mistake, text):
     verdict = verdict_of(UPDATED_OUTSIDE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from programs import rest_slow
 from sample_traces import cells_of, some_traces
 from test_gradient_checks import N, NoRoot, faulty, red, slope_dropped, wrong_transpose
 
@@ -149,9 +150,7 @@ def test_the_page_evaluates_500_formulas_as_python_does(inside):
         )
 
 
-@pytest.mark.parametrize(
-    ("every", "cells_each", "least"), [(4, 1, 100), pytest.param(1, 6, 1000, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("every", "cells_each", "least"), rest_slow(0, [(4, 1, 100), (1, 6, 1000)]))
 def test_the_receipts_of_cells_in_the_page_have_the_digits_of_python(inside, every, cells_each, least):
     count = 0
     for seen in some_traces()[::every]:
@@ -568,9 +567,10 @@ def models():
 
 @pytest.mark.parametrize(
     ("kind", "scheme"),
-    [("network", "light"), ("attention", "dark"), ("classifier", "light"), ("language", "dark"),
+    [("network", "light"), ("attention", "dark"),
      *(pytest.param(*page, marks=pytest.mark.slow) for page in (
-         ("network", "dark"), ("attention", "light"), ("classifier", "dark"), ("language", "light")))],
+         ("network", "dark"), ("attention", "light"), ("classifier", "light"), ("classifier", "dark"),
+         ("language", "light"), ("language", "dark")))],
 )  # fmt: skip
 def test_axe_finds_no_violation(opened, kind, scheme):
     from axe_playwright_python.sync_playwright import Axe

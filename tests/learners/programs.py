@@ -1,4 +1,6 @@
-"""Programs of learners that several tests begin with."""
+"""Programs of learners that several tests begin with, and which cases of a test are slow."""
+
+import pytest
 
 NETWORK = '''\
 import numpy as np
@@ -28,3 +30,10 @@ class Net:
 def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 '''
+
+
+def rest_slow(quick, cases):
+    """Cases for `parametrize`: the first so many as they are, and those after them among the slow tests."""
+    cases = list(cases)
+    others = (case if isinstance(case, tuple) else (case,) for case in cases[quick:])
+    return [*cases[:quick], *(pytest.param(*case, marks=pytest.mark.slow) for case in others)]
