@@ -374,3 +374,10 @@ def test_the_start_of_he_is_right_for_relu_and_no_other():
 def test_names_in_hangul_are_renamed_wherever_they_are():
     text = renamed("import numpy as np\ndef 합(값): return np.dot(값, 값) * np.sqrt(값)\n")
     assert not {"합", "값"} & set(text)
+
+
+def test_examples_that_are_kept_are_no_weights():
+    kept = {"inputs": np.ones((7, 5)), "w_first": np.ones((5, 7)), "w_last": np.ones((10, 5))}
+    slots = slots_of(kept, None)
+    assert slots is not None
+    assert slots.paths == {"W1": [("w_first",)], "W2": [("w_last",)]}

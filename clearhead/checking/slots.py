@@ -15,7 +15,7 @@ from clearhead.checking.contents import Path, arrays_in, placed
 
 Found = Sequence[tuple[Path, Any]]
 _NOT_PARAMETERS = re.compile(
-    r"^(d_?(w|b|z|a|h|o|x|y|l|weights?|bias(es)?|theta|out|output|hidden|inputs?|params?)_?\w?\d*$|grad|g_|v_|vel|m_|mom|cache|delta|old|prev|best|opt|s_|history|adam|x$|y$|train|test)",
+    r"^(d_?(w|b|z|a|h|o|x|y|l|weights?|bias(es)?|theta|out|output|hidden|inputs?|params?)_?\w?\d*$|grad|g_|v_|vel|m_|mom|cache|delta|old|prev|best|opt|s_|history|adam|x$|y$|inputs?$|data$|labels?$|targets?$|train|test)",
     re.I,
 )
 _BIAS = r"\.?_*((\w+_)?b_?[a-z]?_?\d?(_\w+)?|[a-z]?_?b_?\d?|\w*bias\w*)"
