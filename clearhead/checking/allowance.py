@@ -6,7 +6,7 @@ Runs inside the sandbox.
 import math
 import time
 
-PATIENCE = 4  # times the seconds of the processor may pass by the clock: for code that sleeps
+PATIENCE = 4  # times the seconds of the processor may pass by the clock: on a machine that is busy
 
 
 class Allowance:

@@ -25,7 +25,7 @@ MOST_OUTPUTS = 3
 Parts = list[tuple[Any, Any]]
 Values = dict[str, Any]
 
-
+# What code has in it that counts its heads.
 _SEVERAL = r"heads|n_?head\b|num_?head"
 
 

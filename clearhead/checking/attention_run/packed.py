@@ -4,7 +4,6 @@ Runs inside the sandbox.
 """
 
 import ast
-import functools
 import inspect
 from typing import Any
 
@@ -28,7 +27,7 @@ def take_apart(kind: Any, tree: ast.AST) -> None:
     forward = next(
         (part for part in getattr(node, "body", ()) if getattr(part, "name", "") == "forward"), None
     )
-    if not isinstance(forward, ast.FunctionDef) or len(forward.args.args) != FEWEST:  # It and `self`.
+    if not isinstance(forward, ast.FunctionDef) or len(forward.args.args) != 2:  # It and `self`.
         return
     holder = forward.args.args[1].arg
     keys = [key for part in ast.walk(forward) if (key := _key(part, holder))]
@@ -37,11 +36,9 @@ def take_apart(kind: Any, tree: ast.AST) -> None:
         return
     original = kind.forward
 
-    @functools.wraps(original)
     def taking_apart(self: Any, *given: Any, **named: Any) -> Any:
         return original(self, *given) if given else original(self, dict.fromkeys(roles) | named)
 
-    del vars(taking_apart)["__wrapped__"]
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     rest = [
         inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None if role == "mask" else own.empty)

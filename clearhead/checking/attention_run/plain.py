@@ -33,5 +33,4 @@ def as_known(kind: type) -> type:
     called = vars(kind).get("__call__")
     own = {"forward": called, "__call__": module.__call__} if called and "forward" not in vars(kind) else {}
     bases = (kind,) if issubclass(kind, module) else (kind, module)
-    made = type(kind.__name__, bases, {"__init__": begin, **own})
-    return made
+    return type(kind.__name__, bases, {"__init__": begin, **own})
